@@ -1,0 +1,45 @@
+/*
+ * file.h - reading whole files by mapping them; writing files beside their final name and renaming.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+struct file_map {
+    const uint8_t *data; /* read-only, private mapping; "" for an empty file */
+    size_t size;
+};
+
+int file_map_open(const char *path, struct file_map *out, struct plumb_error *e);
+void file_map_close(struct file_map *m);                      /* idempotent */
+void file_map_forget(const struct file_map *m, const void *from, size_t n); /* MADV_DONTNEED on whole pages inside */
+
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+char *file_join(const char *folder, const char *name);        /* mem_free it; null when out of memory */
+const char *file_base_name(const char *path);                 /* points into path */
+
+/* Sorted names (strcmp order) of a folder's entries, without "." and ".."; free with file_list_free. */
+struct file_list {
+    char **names;
+    size_t count;
+};
+int file_list_folder(const char *folder, struct file_list *out, struct plumb_error *e);
+void file_list_free(struct file_list *l);
+
+/* A file being written as PATH.tmp-PID; commit flushes, fsyncs and renames; abandon removes. */
+struct file_writer {
+    FILE *stream;
+    char *path, *temporary;
+};
+int file_writer_open(const char *path, struct file_writer *out, struct plumb_error *e);
+int file_writer_commit(struct file_writer *w, struct plumb_error *e); /* closes and frees in every case */
+void file_writer_abandon(struct file_writer *w);              /* idempotent; safe after commit */
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * preset.h - how a question becomes a prompt. The same text for both models of a pair.
+ */
+#ifndef TASK_PRESET_H
+#define TASK_PRESET_H
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "task/questions.h"
+
+enum preset_kind {
+    PRESET_CLEAN, /* ends in "Answer:", scores " A", " B", ... */
+    PRESET_DACA,  /* the official DACA prompt: ends in "Answer: ", scores "A", "B", ... */
+};
+
+struct preset {
+    enum preset_kind kind;
+    const char *instruction;          /* null = the preset's own */
+    int shots;                        /* examples in front of each question */
+    const struct question_set *shots_from; /* examples come from the same group where it has one, else from all */
+};
+
+int preset_parse(const char *name, enum preset_kind *out, struct plumb_error *e); /* names the known ones */
+const char *preset_name(enum preset_kind k);
+
+/* The part that all questions of a group share: instruction, examples. Always ends at a line break, so that
+   tokenising it apart from the question gives the same ids for every question. */
+int preset_header(const struct preset *p, const char *group, struct buffer *out, struct plumb_error *e);
+/* The question's own part, up to the answer position. */
+int preset_question(const struct preset *p, const struct question *q, struct buffer *out, struct plumb_error *e);
+/* The text whose single token stands for option i: " A" or "A". */
+void preset_letter(const struct preset *p, int i, char out[4]);
+/* Everything that decides the prompt text, as a hash: kind, instruction, shots, the shots' text. */
+struct hash128 preset_hash(const struct preset *p);
+
+#endif
