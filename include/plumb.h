@@ -28,6 +28,9 @@ struct plumb_error {
     char message[1024];
 };
 
+/* "0.1.0". Never null, lives for ever. */
+PLUMB_API const char *plumb_version(void);
+
 #ifdef __cplusplus
 }
 #endif
