@@ -198,6 +198,7 @@ def main():
     torch.set_num_threads(1)
     numpy.seterr(all="raise", under="ignore")
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     for name in options.cases or cases:
         if name not in cases:
             sys.exit(f"no case '{name}'; --list prints them")

@@ -41,20 +41,20 @@ def llama_config(**changes):
 
 
 def qwen_config(kind, name, **changes):
-    return llama_config(architectures=[name], model_type=kind, attention_bias=..., mlp_bias=..., num_key_value_heads=2,
-                        rope_theta=1000000.0, rms_norm_eps=1e-6, use_sliding_window=False, sliding_window=None,
-                        **changes)
+    base = {"architectures": [name], "model_type": kind, "attention_bias": ..., "mlp_bias": ..., "num_key_value_heads": 2,
+            "rope_theta": 1000000.0, "rms_norm_eps": 1e-6, "use_sliding_window": False, "sliding_window": None}
+    return llama_config(**{**base, **changes})
 
 
 def llama_cases():
     llama3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-              "original_max_position_embeddings": 32, "rope_type": "llama3"}
+              "original_max_position_embeddings": 64, "rope_type": "llama3"}
     gqa = {"num_key_value_heads": 2}
     yield Case("llama", "Llama 1/2: one key head a query head, untied head", llama_config(), gguf=True,
                extra_tensors={"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)})
     yield Case("llama-gqa-tied", "grouped queries, head tied to the embedding",
                llama_config(**gqa, tie_word_embeddings=True), gguf=True)
-    yield Case("llama3-rope", "Llama 3.x: llama3 rope scaling from an original context of 32",
+    yield Case("llama3-rope", "Llama 3.x: llama3 rope scaling, with kept, blended and stretched frequencies",
                llama_config(**gqa, rope_theta=500000.0, rope_scaling=llama3, head_dim=16, max_position_embeddings=256),
                gguf=True)
     yield Case("llama3-rope-new", "the same scaling written as rope_parameters",
@@ -65,12 +65,19 @@ def llama_cases():
     yield Case("smollm2", "SmolLM2: tied, theta 1e5, odd head counts",
                llama_config(hidden_size=36, num_attention_heads=3, num_key_value_heads=1, tie_word_embeddings=True,
                             rope_theta=100000.0, rms_norm_eps=1e-8, rope_interleaved=False,
-                            **{"is_llama_config": True}), gguf=True)
+                            is_llama_config=True), gguf=True)
     yield Case("llama-sharded", "three shards and an index", llama_config(num_hidden_layers=2), shards=3)
     yield Case("llama-bf16", "bf16 weights", llama_config(num_hidden_layers=2, torch_dtype="bfloat16"),
                dtype=torch.bfloat16)
     yield Case("llama-f16", "f16 weights", llama_config(num_hidden_layers=2, torch_dtype="float16"),
                dtype=torch.float16)
+
+
+def quantised_cases():
+    for kind in ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"):
+        yield Case(f"llama-{kind.lower()}", f"a {kind} GGUF alone; golden values of the dequantised weights",
+                   llama_config(hidden_size=64, num_key_value_heads=2, intermediate_size=96, num_hidden_layers=2),
+                   gguf=True, quantise=kind)
 
 
 def qwen_cases():
@@ -83,7 +90,7 @@ def qwen_cases():
 
 def all_cases():
     cases = {}
-    for group in (llama_cases, qwen_cases):
+    for group in (llama_cases, qwen_cases, quantised_cases):
         for case in group():
             assert case.name not in cases, case.name
             cases[case.name] = case
