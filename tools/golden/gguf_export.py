@@ -201,7 +201,7 @@ def write_keys(out, arch, config, shape):
 
 
 def write_vocabulary(out, arch, size):
-    printable = [chr(c) for c in range(0x21, 0x7F)]
+    printable = ["in"] + [chr(c) for c in range(0x21, 0x7F)]
     if arch in SENTENCEPIECE:
         tokens = ["<unk>", "<s>", "</s>", "\u2581"] + printable
         types = [gguf.TokenType.UNKNOWN] + [gguf.TokenType.CONTROL] * 2
@@ -219,7 +219,7 @@ def write_vocabulary(out, arch, size):
         out.add_token_scores([-float(i) for i in range(size)])
     out.add_token_types(types)
     if arch not in SENTENCEPIECE:
-        out.add_token_merges(["a b"] if "ab" in tokens else [])
+        out.add_token_merges(["i n"])
     out.add_bos_token_id(1)
     out.add_eos_token_id(2 if arch in SENTENCEPIECE else 0)
 

@@ -170,8 +170,8 @@ def make(case):
             gguf_export.write(case, weights, folder / "model.gguf")
     out = golden(case, model)
     save_file(out, folder / "golden.safetensors",
-              metadata={"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0],
-                        "case": case.name, "about": case.about})
+              metadata={"about": f"{case.name}: {case.about}; transformers {transformers.__version__}, "  # one key:
+                                 f"torch {torch.__version__.split('+')[0]}"})  # several are written in random order
     size = sum(f.stat().st_size for f in folder.iterdir())
     if size > SIZE_LIMIT:
         sys.exit(f"{case.name}: {size} bytes, the limit is {SIZE_LIMIT}")
