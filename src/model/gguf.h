@@ -21,7 +21,9 @@ struct gguf; /* an open file (or set of split files) */
 
 /* `path` names the file, or the first of the split files (NAME-00001-of-0000N.gguf). */
 int gguf_open(const char *path, struct gguf **out, struct plumb_error *e);
-void gguf_close(struct gguf *g);
+void gguf_close(struct gguf *g); /* null is fine */
+/* One file's bytes in memory, which must outlive *out; split.* keys are not followed. For tests and fuzzing. */
+int gguf_read(const uint8_t *bytes, size_t size, const char *what, struct gguf **out, struct plumb_error *e);
 
 const char *gguf_path(const struct gguf *g);
 uint32_t gguf_version(const struct gguf *g);
@@ -51,7 +53,7 @@ bool gguf_get_array(const struct gguf *g, const char *key, struct gguf_array *ou
 bool gguf_array_integer(const struct gguf_array *a, size_t i, int64_t *out);
 bool gguf_array_number(const struct gguf_array *a, size_t i, double *out);
 
-/* A short text of value i for people: "32", "\"llama\"", "[262144 strings]". */
+/* A short text of value i for people: "32", "\"llama\"", "[262144 strings]", "[1, 2, 3]". */
 struct buffer;
 void gguf_value_text(const struct gguf *g, size_t i, struct buffer *out);
 
