@@ -194,7 +194,7 @@ static int temporary_open(const char *name, const struct stat *replaced)
     int fd = open(name, flags, 0666);
     if (fd < 0 && errno == EEXIST && unlink(name) == 0)
         fd = open(name, flags, 0666);
-    if (fd >= 0 && replaced && fchmod(fd, replaced->st_mode & 07777) != 0)
+    if (fd >= 0 && replaced && fchmod(fd, replaced->st_mode & 0777) != 0)
         errno = 0; /* the new file then has the usual rights: no reason to fail */
     return fd;
 }
@@ -257,17 +257,25 @@ static int folder_sync(const char *path)
     return failed;
 }
 
+/* A stream remembers that an earlier write failed, but not why. Writing one byte more to the
+   temporary file, which is thrown away, asks the system again. */
+static int stream_errno(const struct file_writer *w)
+{
+    errno = 0;
+    if (w->temporary && write(fileno(w->stream), "", 1) < 0)
+        return errno;
+    return EIO;
+}
+
 int file_writer_commit(struct file_writer *w, struct plumb_error *e)
 {
     int failed = 0; /* the first errno */
     if (!w->stream)
         return error_set(e, PLUMB_MACHINE, "the output file is not open");
-    const bool earlier =
-        ferror(w->stream) != 0; /* its errno is gone; the flush usually meets it again */
     if (fflush(w->stream) != 0)
         failed = errno;
-    else if (earlier)
-        failed = EIO;
+    else if (ferror(w->stream))
+        failed = stream_errno(w);
     if (!failed && w->temporary && fsync(fileno(w->stream)) != 0)
         failed = errno;
     if (fclose(w->stream) != 0 && !failed)

@@ -33,10 +33,12 @@ struct file_list {
 int file_list_folder(const char *folder, struct file_list *out, struct plumb_error *e);
 void file_list_free(struct file_list *l);
 
-/* A file being written as PATH.tmp-PID; commit flushes, fsyncs and renames; abandon removes. */
+/* A file being written as PATH.tmp-PID; commit flushes, fsyncs and renames; abandon removes. A symbolic link goes on
+   being one, and what it points to is replaced. A device or a pipe (/dev/stdout) is written as it is. Writes to the
+   stream need no check: the first that failed is reported by commit. */
 struct file_writer {
     FILE *stream;
-    char *path, *temporary;
+    char *path, *temporary; /* temporary is null for a device */
 };
 int file_writer_open(const char *path, struct file_writer *out, struct plumb_error *e);
 int file_writer_commit(struct file_writer *w, struct plumb_error *e); /* closes and frees in every case */

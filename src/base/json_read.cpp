@@ -13,12 +13,12 @@
 #include <type_traits>
 
 #include <simdjson.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 extern "C" {
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_locate.h"
 #include "base/memory.h"
 #include "base/size.h"
 }
@@ -245,16 +245,23 @@ char *widen_integers(const char *text, size_t n, size_t *size, bool *no_memory)
     return b.data;
 }
 
-int error_syntax(plumb_error *e, const char *what, simdjson::error_code code)
+int error_syntax(plumb_error *e, const char *what, const char *text, size_t n,
+                 simdjson::error_code code)
 {
+    json_fault fault;
+    char where[400];
     if (code == simdjson::MEMALLOC)
         return error_memory(e, what);
     if (code == simdjson::CAPACITY)
-        return error_set(e, PLUMB_INPUT, "%s: JSON of 4 GiB or more cannot be read; split it",
+        return error_set(e, PLUMB_INPUT, "%s: JSON of 4 GiB or more, expected less; split it",
                          what);
-    if (code == simdjson::DEPTH_ERROR)
-        return error_set(e, PLUMB_INPUT, "%s: nested more than %d deep, expected less; flatten it",
-                         what, max_depth);
+    if (json_locate(text, n, &fault)) {
+        json_fault_describe(text, n, &fault, where, sizeof where);
+        return error_set(e, PLUMB_INPUT, "%s: not valid JSON: %s", what, where);
+    }
+    if (code == simdjson::NUMBER_ERROR)
+        return error_set(e, PLUMB_INPUT,
+                         "%s: a number is too large, expected at most 1.8e308 (a double)", what);
     return error_set(e, PLUMB_INPUT, "%s: not valid JSON: %s", what, simdjson::error_message(code));
 }
 } // namespace
@@ -296,7 +303,7 @@ int parse_padded(const char *text, size_t n, const char *what, json_document **o
         mem_free(wider);
     }
     if (code) {
-        status = error_syntax(e, what, code);
+        status = error_syntax(e, what, text, n, code);
     } else {
         status = check_value(w, d->document.root(), 0);
     }
@@ -318,7 +325,7 @@ int json_parse(const char *text, size_t n, const char *what, struct json_documen
     *out = nullptr;
     size_t size;
     if (!size_add(n, simdjson::SIMDJSON_PADDING, &size))
-        return error_syntax(e, what, simdjson::CAPACITY);
+        return error_syntax(e, what, text, n, simdjson::CAPACITY);
     char *copy = static_cast<char *>(mem_alloc(size));
     if (!copy)
         return error_memory(e, what);

@@ -88,7 +88,18 @@ char *mem_strdup(const char *s)
 
 /* ---- arena ---- */
 
-enum { ARENA_ALIGNMENT = 16, ARENA_FIRST = 1 << 12, ARENA_LARGEST = 1 << 20 };
+#ifdef __has_feature
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+/* Every piece its own block, so that the sanitizer sees a step over its end. */
+enum { ARENA_FIRST = 1, ARENA_LARGEST = 1 };
+#else
+enum { ARENA_FIRST = 1 << 12, ARENA_LARGEST = 1 << 20 };
+#endif
+enum { ARENA_ALIGNMENT = 16 };
 
 struct arena_block {
     struct arena_block *next;
