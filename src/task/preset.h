@@ -17,19 +17,25 @@ enum preset_kind {
 
 struct preset {
     enum preset_kind kind;
-    const char *instruction;          /* null = the preset's own */
-    int shots;                        /* examples in front of each question */
-    const struct question_set *shots_from; /* examples come from the same group where it has one, else from all */
+    const char
+        *instruction; /* null = the preset's own, "" = none; {group} in it is the group's name */
+    int shots;        /* examples in front of each question: the first in file order */
+    const struct question_set *shots_from; /* of the same group where it knows it, else of all */
 };
 
-int preset_parse(const char *name, enum preset_kind *out, struct plumb_error *e); /* names the known ones */
+/* The error names the known ones. */
+int preset_parse(const char *name, enum preset_kind *out, struct plumb_error *e);
 const char *preset_name(enum preset_kind k);
 
-/* The part that all questions of a group share: instruction, examples. Always ends at a line break, so that
-   tokenising it apart from the question gives the same ids for every question. */
-int preset_header(const struct preset *p, const char *group, struct buffer *out, struct plumb_error *e);
+/* The part that all questions of a group share: instruction, examples. Always ends at a line break,
+   so that tokenising it apart from the question gives the same ids for every question. Appends
+   nothing where the instruction is "" and there are no shots. PLUMB_INPUT: too few examples in the
+   group, or an example without gold. */
+int preset_header(const struct preset *p, const char *group, struct buffer *out,
+                  struct plumb_error *e);
 /* The question's own part, up to the answer position. */
-int preset_question(const struct preset *p, const struct question *q, struct buffer *out, struct plumb_error *e);
+int preset_question(const struct preset *p, const struct question *q, struct buffer *out,
+                    struct plumb_error *e);
 /* The text whose single token stands for option i: " A" or "A". */
 void preset_letter(const struct preset *p, int i, char out[4]);
 /* Everything that decides the prompt text, as a hash: kind, instruction, shots, the shots' text. */

@@ -1,5 +1,6 @@
 /*
- * questions.h - question sets: multiple-choice items from JSONL, from CSV in MMLU's layout, or from a folder of these.
+ * questions.h - question sets: multiple-choice items from JSONL, from CSV in MMLU's layout, or from
+ * a folder of these.
  */
 #ifndef TASK_QUESTIONS_H
 #define TASK_QUESTIONS_H
@@ -13,8 +14,8 @@
 enum { QUESTION_MAX_OPTIONS = 26 };
 
 struct question {
-    const char *id;             /* given, or "FILE:LINE" made up from the place */
-    const char *context;        /* "" when there is none */
+    const char *id;      /* given, or "FILE:LINE" made up from the place */
+    const char *context; /* "" when there is none */
     const char *text;
     const char *const *options; /* [n_options] */
     int n_options;              /* 2..26 */
@@ -33,8 +34,9 @@ struct question_set {
     struct arena *arena; /* owns every string */
 };
 
-/* `path`: .jsonl, .csv, or a folder of these (sorted by name; the file name without ending, and without a trailing
-   _test, _val or _dev, is the group). limit 0 = all. Errors name file, line, field. */
+/* `path`: .jsonl, .csv, or a folder of these (sorted by name; the file name without ending, and
+   without a trailing _test, _val or _dev, is the group). limit 0 = all. Errors name file, line,
+   field. */
 int questions_read(const char *path, size_t limit, struct question_set *out, struct plumb_error *e);
 void questions_free(struct question_set *s);
 

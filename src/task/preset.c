@@ -1,0 +1,225 @@
+/*
+ * preset.c - the exact texts of the prompt presets; docs/prompts.md shows them rendered.
+ *
+ * `daca` is the prompt of DACA (arXiv 2505.16690, official code), trailing space included. `clean`
+ * is ours: the same shape as MMLU's own few-shot prompt, ending in "Answer:" so that the letter's
+ * token carries the space, as it does in running text. Nothing in a question is trimmed or
+ * rewritten. Knows nothing of tokens and models.
+ */
+#include "task/preset.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+/* A preset is these texts in this order: instruction, then per question context, question, options,
+ * cue. */
+struct preset_text {
+    const char *name;
+    const char *instruction;
+    const char *after_instruction;
+    const char *before_context, *after_context;
+    const char *before_question, *after_question;
+    const char *after_letter, *after_option;
+    const char *cue;           /* up to the answer position */
+    const char *before_letter; /* of an answer: the letter's token text is before_letter + letter */
+    const char *after_example;
+};
+
+static const struct preset_text texts[] = {
+    [PRESET_CLEAN] = {.name = "clean",
+                      .instruction = "The following are multiple choice questions (with answers).",
+                      .after_instruction = "\n\n",
+                      .before_context = "",
+                      .after_context = "\n",
+                      .before_question = "",
+                      .after_question = "\n",
+                      .after_letter = ". ",
+                      .after_option = "\n",
+                      .cue = "Answer:",
+                      .before_letter = " ",
+                      .after_example = "\n\n"},
+    [PRESET_DACA] = {.name = "daca",
+                     .instruction =
+                         "The following are multi choice questions. Give ONLY the correct "
+                         "option, no other words or explanation:",
+                     .after_instruction = "\n",
+                     .before_context = "Context: ",
+                     .after_context = "\n",
+                     .before_question = "Question: ",
+                     .after_question = "\n",
+                     .after_letter = ": ",
+                     .after_option = "\n",
+                     .cue = "Answer: ",
+                     .before_letter = "",
+                     .after_example = "\n\n"},
+};
+
+enum { PRESET_COUNT = sizeof texts / sizeof *texts };
+
+int preset_parse(const char *name, enum preset_kind *out, struct plumb_error *e)
+{
+    for (int k = 0; k < PRESET_COUNT; k++)
+        if (!strcmp(name, texts[k].name)) {
+            *out = (enum preset_kind)k;
+            return PLUMB_OK;
+        }
+    return error_set(e, PLUMB_INPUT, "unknown preset \"%.40s\", expected clean or daca", name);
+}
+
+const char *preset_name(enum preset_kind k)
+{
+    return texts[k].name;
+}
+
+static const char *instruction_of(const struct preset *p)
+{
+    return p->instruction ? p->instruction : texts[p->kind].instruction;
+}
+
+void preset_letter(const struct preset *p, int i, char out[4])
+{
+    snprintf(out, 4, "%s%c", texts[p->kind].before_letter, 'A' + i);
+}
+
+static void add_question(const struct preset_text *t, const struct question *q, struct buffer *out)
+{
+    if (*q->context) {
+        buffer_puts(out, t->before_context);
+        buffer_puts(out, q->context);
+        buffer_puts(out, t->after_context);
+    }
+    buffer_puts(out, t->before_question);
+    buffer_puts(out, q->text);
+    buffer_puts(out, t->after_question);
+    for (int i = 0; i < q->n_options; i++) {
+        buffer_putc(out, (char)('A' + i));
+        buffer_puts(out, t->after_letter);
+        buffer_puts(out, q->options[i]);
+        buffer_puts(out, t->after_option);
+    }
+    buffer_puts(out, t->cue);
+}
+
+/* "{group}" in an instruction stands for the group's name, underscores as spaces. */
+static void add_instruction(const char *instruction, const char *group, struct buffer *out)
+{
+    static const char mark[] = "{group}";
+    for (const char *hole; (hole = strstr(instruction, mark));
+         instruction = hole + sizeof mark - 1) {
+        buffer_add(out, instruction, (size_t)(hole - instruction));
+        for (const char *c = group; *c; c++)
+            buffer_putc(out, *c == '_' ? ' ' : *c);
+    }
+    buffer_puts(out, instruction);
+}
+
+/* The group's number in the examples' set, or -1 where that set does not know it: then all of its
+ * items serve. */
+static int find_group(const struct question_set *s, const char *group)
+{
+    for (int g = 0; group && g < s->n_groups; g++)
+        if (!strcmp(s->groups[g], group))
+            return g;
+    return -1;
+}
+
+static int add_examples(const struct preset *p, const char *group, struct buffer *out,
+                        struct plumb_error *e)
+{
+    const struct preset_text *t = &texts[p->kind];
+    const struct question_set *s = p->shots_from;
+    int from = find_group(s, group), found = 0;
+    for (size_t i = 0; i < s->count && found < p->shots; i++) {
+        const struct question *q = &s->items[i];
+        char letter[4];
+        if (from >= 0 && q->group != from)
+            continue;
+        if (q->gold < 0)
+            return error_set(e, PLUMB_INPUT,
+                             "example %s of %s has no gold answer, expected one for a shot: use a "
+                             "set with answers, or fewer shots",
+                             q->id, s->name);
+        preset_letter(p, q->gold, letter);
+        add_question(t, q, out);
+        buffer_puts(out, letter);
+        buffer_puts(out, t->after_example);
+        found++;
+    }
+    if (found < p->shots)
+        return error_set(e, PLUMB_INPUT,
+                         "%d shots asked for, but %s holds only %d example%s%s%s: ask for fewer "
+                         "shots, or give more examples",
+                         p->shots, s->name, found, found == 1 ? "" : "s",
+                         from >= 0 ? " of group " : "", from >= 0 ? group : "");
+    return PLUMB_OK;
+}
+
+static int check_preset(const struct preset *p, struct plumb_error *e)
+{
+    const char *instruction = instruction_of(p);
+    size_t n = strlen(instruction);
+    if (utf8_check(instruction, n) < n)
+        return error_set(e, PLUMB_INPUT, "the instruction is not valid UTF-8");
+    if (p->shots < 0)
+        return error_set(e, PLUMB_INPUT, "found %d shots, expected 0 or more", p->shots);
+    if (p->shots && !p->shots_from)
+        return error_set(e, PLUMB_INPUT,
+                         "%d shots asked for, but no questions to take them from: name a file of "
+                         "examples with answers (--shots-from)",
+                         p->shots);
+    return PLUMB_OK;
+}
+
+int preset_header(const struct preset *p, const char *group, struct buffer *out,
+                  struct plumb_error *e)
+{
+    const char *instruction = instruction_of(p);
+    int status = check_preset(p, e);
+    if (status)
+        return status;
+    if (*instruction) {
+        add_instruction(instruction, group ? group : "", out);
+        buffer_puts(out, texts[p->kind].after_instruction);
+    }
+    if (p->shots && (status = add_examples(p, group, out, e)))
+        return status;
+    return out->failed ? error_memory(e, "the prompt") : PLUMB_OK;
+}
+
+int preset_question(const struct preset *p, const struct question *q, struct buffer *out,
+                    struct plumb_error *e)
+{
+    add_question(&texts[p->kind], q, out);
+    return out->failed ? error_memory(e, "the prompt") : PLUMB_OK;
+}
+
+static struct hash128 hash_text(const char *s)
+{
+    return hash_bytes(s, strlen(s));
+}
+
+/* Hashes the texts themselves, so that a wording changed here changes the hash without anyone
+ * remembering to. */
+struct hash128 preset_hash(const struct preset *p)
+{
+    const struct preset_text *t = &texts[p->kind];
+    struct hash128 parts[] = {
+        hash_text(t->name),
+        hash_text(instruction_of(p)),
+        hash_text(t->after_instruction),
+        hash_text(t->before_context),
+        hash_text(t->after_context),
+        hash_text(t->before_question),
+        hash_text(t->after_question),
+        hash_text(t->after_letter),
+        hash_text(t->after_option),
+        hash_text(t->cue),
+        hash_text(t->before_letter),
+        hash_text(t->after_example),
+        {(uint64_t)p->shots, 0},
+        p->shots && p->shots_from ? p->shots_from->hash : (struct hash128){0, 0},
+    };
+    return hash_bytes(parts, sizeof parts);
+}
