@@ -1,0 +1,102 @@
+/*
+ * inspect_trace.c - what `plumb inspect` says about a trace: its provenance, how much is done, how
+ * often it is right.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "cli/inspect.h"
+#include "trace/trace.h"
+
+/* What a trace says about its items: how many are done, and of these with a label, how many are
+ * right. */
+struct tally {
+    size_t done, labelled, right;
+    double confidence; /* sum over the items done */
+};
+
+static struct tally trace_tally(const struct trace *t)
+{
+    struct tally sum = {0};
+    const int k = t->header.n_options;
+    for (size_t i = 0; i < t->header.n; i++) {
+        if (!t->done[i])
+            continue;
+        const float *z = t->logits + i * (size_t)k;
+        int best = 0;
+        double total = 0;
+        for (int j = 1; j < t->options[i]; j++)
+            if (z[j] > z[best])
+                best = j;
+        for (int j = 0; j < t->options[i]; j++)
+            total += exp((double)z[j] - z[best]);
+        sum.done++;
+        sum.confidence += 1 / total;
+        sum.labelled += t->label[i] >= 0;
+        sum.right += t->label[i] == best;
+    }
+    return sum;
+}
+
+static void tell_trace(struct description *d, const struct trace *t)
+{
+    const struct trace_header *h = &t->header;
+    const struct tally sum = trace_tally(t);
+    char text[96];
+    description_text(d, "model", "model", h->model);
+    description_text(d, "fingerprint", "model_fingerprint", h->model_fingerprint);
+    description_text(d, "architecture", "architecture", h->architecture);
+    description_text(d, "tokenizer hash", "tokenizer_hash", h->tokenizer_hash);
+    description_text(d, "precision", "precision", h->precision);
+    description_text(d, "task", "task", h->task);
+    description_text(d, "task hash", "task_hash", h->task_hash);
+    description_text(d, "preset", "preset", h->preset);
+    description_text(d, "preset hash", "preset_hash", h->preset_hash);
+    description_text(d, "program", "program", h->program);
+    if (h->n != h->total) {
+        snprintf(text, sizeof text, "items %zu to %zu of %zu", h->first, h->first + h->n - 1,
+                 h->total);
+        description_text(d, "shard", "shard", text);
+    }
+    description_number(d, "items", "items", (double)h->n, human_grouped(h->n, text));
+    description_number(d, "done", "done", (double)sum.done, human_grouped(sum.done, text));
+    description_number(d, "groups", "groups", h->n_groups, NULL);
+    description_number(d, "options, most", "options", h->n_options, NULL);
+    snprintf(text, sizeof text, "%s, %d layers", h->lens, h->n_layers);
+    description_text(d, "lens", "lens", h->n_layers ? text : "none");
+    description_text(d, "entropy", "entropy",
+                     h->with_entropy ? "full vocabulary, every layer" : "no");
+    snprintf(text, sizeof text, "%d layers of %d", h->n_hidden, h->hidden_size);
+    description_text(d, "hidden states", "hidden", h->n_hidden ? text : "no");
+    description_number(d, "with a label", "labelled", (double)sum.labelled,
+                       human_grouped(sum.labelled, text));
+    if (sum.labelled) {
+        double accuracy = (double)sum.right / (double)sum.labelled;
+        snprintf(text, sizeof text, "%.4f  (right answers / items with a label)", accuracy);
+        description_number(d, "accuracy", "accuracy", accuracy, text);
+    }
+    if (sum.done) {
+        double confidence = sum.confidence / (double)sum.done;
+        snprintf(text, sizeof text, "%.4f  (mean of the largest option probability)", confidence);
+        description_number(d, "confidence", "mean_confidence", confidence, text);
+    }
+}
+
+int inspect_trace(const char *path, const struct inspect_options *o, const struct tensors *tensors,
+                  struct result *json, struct plumb_error *e)
+{
+    struct trace t;
+    int status = trace_open(path, &t, e);
+    if (status != PLUMB_OK)
+        return status;
+    struct description d = description_start(json, "trace");
+    tell_trace(&d, &t);
+    bool good = description_section(&d, o->tensors);
+    if (o->tensors) {
+        description_tensors(&d, tensors);
+        good = description_section(&d, false) && good;
+    }
+    status = description_finish(&d, good);
+    trace_close(&t);
+    return status;
+}
