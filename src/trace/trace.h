@@ -1,9 +1,10 @@
 /*
- * trace.h - the trace: what a model said about every question, at every layer, in one safetensors file.
+ * trace.h - the trace: what a model said about every question, at every layer, in one safetensors
+ * file.
  *
- * The layout is documented in docs/trace-format.md. A file is laid out and sized before the run and filled in place
- * through a shared mapping of PATH.partial; trace_finish renames it to PATH. So a killed run resumes, and a finished
- * file is byte-identical however often it was killed.
+ * The layout is documented in docs/trace-format.md. A file is laid out and sized before the run and
+ * filled in place through a shared mapping of PATH.partial; trace_finish renames it to PATH. So a
+ * killed run resumes, and a finished file is byte-identical however often it was killed.
  */
 #ifndef TRACE_TRACE_H
 #define TRACE_TRACE_H
@@ -17,13 +18,13 @@
 
 /* The shape and provenance of a trace: what is in the header. Strings belong to whoever made it. */
 struct trace_header {
-    size_t n;              /* N items */
-    int n_options;         /* K: the largest option count of any item */
-    int n_layers;          /* L decoder blocks; 0 = no lens */
-    int n_hidden;          /* S layers whose hidden states are kept */
+    size_t n;                 /* N items */
+    int n_options;            /* K: the largest option count of any item */
+    int n_layers;             /* L decoder blocks; 0 = no lens */
+    int n_hidden;             /* S layers whose hidden states are kept */
     const int *hidden_layers; /* [S], 1..L: after block l; 0 = the embeddings */
-    int hidden_size;       /* D */
-    bool with_entropy;     /* full-vocabulary entropies at every layer */
+    int hidden_size;          /* D */
+    bool with_entropy;        /* full-vocabulary entropies at every layer */
 
     const char *model;             /* name for people (folder or file name) */
     const char *model_fingerprint; /* 32 hex digits */
@@ -33,16 +34,17 @@ struct trace_header {
     const char *preset_hash;
     const char *task;
     const char *task_hash;
-    const char *precision;         /* "f32" or "bf16" */
-    const char *lens;              /* "letters", "vocab", "none" */
-    const char *program;           /* "plumb 0.1.0" */
-    const char *const *groups;     /* [n_groups] group names; `group` holds indices into these */
+    const char *precision;     /* "f32" or "bf16" */
+    const char *lens;          /* "letters", "vocab", "none" */
+    const char *program;       /* "plumb 0.1.0" */
+    const char *const *groups; /* [n_groups] group names; `group` holds indices into these */
     int n_groups;
-    size_t first;                  /* shard: the items are [first, first + n) of the whole task */
-    size_t total;                  /* items of the whole task */
+    size_t first; /* shard: the items are [first, first + n) of the whole task */
+    size_t total; /* items of the whole task */
 };
 
-/* One open trace; the arrays are views into the mapping. Arrays that the header does not ask for are null. */
+/* One open trace; the arrays are views into the mapping. Arrays that the header does not ask for
+   are null. */
 struct trace {
     struct trace_header header; /* strings owned by the trace */
     float *logits;              /* [N, K] final option logits; -inf padding */
@@ -58,18 +60,29 @@ struct trace {
     struct trace_file *file;
 };
 
-/* Creates PATH.partial, or opens the one that is there when its header is byte-identical (then *resumed counts the
-   items already done). Another header there, or a finished PATH of another header: PLUMB_INPUT, both left alone. A
-   finished PATH with this very header: PLUMB_OK with *resumed == n, opened read-only. */
+/* Creates PATH.partial, or opens the one that is there when its header is byte-identical (then
+   *resumed counts the items already done). Another header there, or a finished PATH of another
+   header: PLUMB_INPUT, both left alone. A finished PATH with this very header: PLUMB_OK with
+   *resumed == n, opened read-only. */
 int trace_create(const char *path, const struct trace_header *h, struct trace *out, size_t *resumed,
                  struct plumb_error *e);
-int trace_flush(struct trace *t, struct plumb_error *e);  /* msync: what is done so far survives a crash */
-int trace_finish(struct trace *t, struct plumb_error *e); /* every item must be done; fsync, rename, close */
+/* Marks items as done, in the order that survives a power cut: the arrays reach the disk before the
+   flags do. Two waits for the disk a call: call it for what a second or so of work has filled, not
+   for every item. items null: the first n. */
+int trace_commit(struct trace *t, const size_t *items, size_t n, struct plumb_error *e);
+/* msync: what is done so far survives a crash. */
+int trace_flush(struct trace *t, struct plumb_error *e);
+/* Every item must be done and hold numbers; fsync, rename, close. After a failure the trace is
+   still open, and its file still there: trace_close it. */
+int trace_finish(struct trace *t, struct plumb_error *e);
 
-int trace_open(const char *path, struct trace *out, struct plumb_error *e); /* read-only, everything checked */
-void trace_close(struct trace *t); /* idempotent; leaves a .partial for the next run */
+/* Read-only (writing into the arrays crashes), everything checked, every item done. */
+int trace_open(const char *path, struct trace *out, struct plumb_error *e);
+/* Idempotent; leaves a .partial for the next run. */
+void trace_close(struct trace *t);
 
-/* Joins shards (any order) of one task and model into one trace, byte-identical to the unsharded run. */
+/* Joins shards (any order) of one task and model into one trace, byte-identical to the unsharded
+   run. */
 int trace_join(const char *const *paths, size_t n, const char *out, struct plumb_error *e);
 
 #endif
