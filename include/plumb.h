@@ -1,8 +1,48 @@
 /*
- * plumb.h - the public C interface of plumb.
+ * plumb.h - the public C interface of plumb: measure how far a language model's confidence is from
+ * its real rate of being right, at every layer.
+ *
+ *     #include <plumb.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void)
+ *     {
+ *         struct plumb_error error;
+ *         plumb_trace *trace;
+ *         if (plumb_trace_open("post.safetensors", &trace, &error) != PLUMB_OK) {
+ *             fprintf(stderr, "%s\n", error.message);
+ *             return error.code;
+ *         }
+ *         const float *logits = plumb_trace_logits(trace); // [items, options]
+ *         printf("%zu questions, first logit %g\n", plumb_trace_items(trace), logits[0]);
+ *         plumb_trace_close(trace);
+ *         return 0;
+ *     }
+ *
+ *     cc example.c $(pkg-config --cflags --libs plumb)
+ *
+ * The functions are graded from simple to advanced: reading traces, making traces, tokenizers and
+ * models, raw logits.
+ *
+ * Rules that hold for every function here
+ *   - A function that can fail returns an enum plumb_status, fills *error where it is not null, and
+ *     leaves *out null.
+ *   - Nothing prints, exits, aborts on bad input, or changes the process's signal handlers, locale
+ *     or current folder.
+ *   - An opaque object may be read by many threads at once. A function that takes it without
+ *     `const` needs it for itself.
+ *   - Strings are UTF-8 and end with NUL. A returned pointer belongs to the object that it was
+ *     asked from and lives as long as that, unless its function says otherwise.
+ *   - Sizes are in elements, arrays are row-major, logarithms are natural.
+ *   - Until version 1.0 a new minor version may change this interface; the library's soname then
+ *     changes with it.
  */
 #ifndef PLUMB_H
 #define PLUMB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,6 +54,8 @@ extern "C" {
 #define PLUMB_API
 #endif
 
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
 /* What every function that can fail returns; the same numbers are the program's exit statuses. */
 enum plumb_status {
     PLUMB_OK = 0,      /* done */
@@ -22,7 +64,8 @@ enum plumb_status {
     PLUMB_MACHINE = 3, /* the machine failed: disk, memory, network */
 };
 
-/* Filled by a function that returns anything but PLUMB_OK. One line: what, where, expected, what to do. */
+/* Filled by a function that returns anything but PLUMB_OK. One line: what, where, expected, what
+   to do. */
 struct plumb_error {
     int code; /* enum plumb_status */
     char message[1024];
@@ -30,6 +73,135 @@ struct plumb_error {
 
 /* "0.1.0". Never null, lives for ever. */
 PLUMB_API const char *plumb_version(void);
+
+/* ---- Reading a trace ------------------------------------------------------------------------- */
+
+/* What a model said about every question of a task, at every layer: one safetensors file,
+   mapped. */
+typedef struct plumb_trace plumb_trace;
+
+/* Opens a finished trace and checks all of it. PLUMB_INPUT: no such file, no trace, damaged or
+   unfinished. */
+PLUMB_API int plumb_trace_open(const char *path, plumb_trace **out, struct plumb_error *error);
+PLUMB_API void plumb_trace_close(plumb_trace *trace); /* null is fine */
+
+/* N items; K, the largest number of options of any item; L, the layers of the lens (0 = recorded
+   without); S, the layers whose hidden states are kept, and D, their size; G, the groups. */
+PLUMB_API size_t plumb_trace_items(const plumb_trace *trace);
+PLUMB_API int plumb_trace_options(const plumb_trace *trace);
+PLUMB_API int plumb_trace_layers(const plumb_trace *trace);
+PLUMB_API int plumb_trace_hidden_layers(const plumb_trace *trace);
+PLUMB_API int plumb_trace_hidden_size(const plumb_trace *trace);
+PLUMB_API int plumb_trace_groups(const plumb_trace *trace);
+
+/* The arrays; views into the file, null where the trace was recorded without. */
+
+/* [N, K] final option logits; -inf behind an item's last option. */
+PLUMB_API const float *plumb_trace_logits(const plumb_trace *trace);
+/* [N, L, K] option logits after every block. */
+PLUMB_API const float *plumb_trace_lens(const plumb_trace *trace);
+/* [N, L] entropy over the full vocabulary after every block, in nats. */
+PLUMB_API const float *plumb_trace_entropy(const plumb_trace *trace);
+/* [N] probability of the option tokens together under the full softmax. */
+PLUMB_API const float *plumb_trace_option_mass(const plumb_trace *trace);
+/* [N, S, D] hidden states, IEEE half precision. */
+PLUMB_API const uint16_t *plumb_trace_hidden(const plumb_trace *trace);
+/* [N] index of the right option, -1 = unknown. */
+PLUMB_API const int32_t *plumb_trace_labels(const plumb_trace *trace);
+/* [N] number of options, 2..K. */
+PLUMB_API const int32_t *plumb_trace_option_counts(const plumb_trace *trace);
+/* [N] group, 0..G-1. */
+PLUMB_API const int32_t *plumb_trace_group_indices(const plumb_trace *trace);
+
+/* The name of group i, 0 <= i < G; null outside. */
+PLUMB_API const char *plumb_trace_group_name(const plumb_trace *trace, int i);
+/* Provenance by name: "model", "model_fingerprint", "architecture", "tokenizer_hash", "precision",
+   "lens", "preset", "preset_hash", "task", "task_hash", "program"; null for any other name. */
+PLUMB_API const char *plumb_trace_text(const plumb_trace *trace, const char *name);
+
+/* Joins the shards of one task and one model, given in any order, into one trace: byte for byte the
+   file that one run over all questions writes. PLUMB_INPUT: shards of different runs, gaps,
+   overlaps. */
+PLUMB_API int plumb_trace_join(const char *const *paths, size_t n, const char *out_path,
+                               struct plumb_error *error);
+
+/* ---- Models ---------------------------------------------------------------------------------- */
+
+enum plumb_precision {
+    PLUMB_PRECISION_AUTO, /* bf16 where the file's weights are BF16, f32 otherwise */
+    PLUMB_PRECISION_F32,  /* the reference */
+    PLUMB_PRECISION_BF16, /* weights and products in bf16; residuals, norms, softmax, lens in f32 */
+};
+
+/* Called now and then by long jobs: `done` of `total` units ("questions"); `note` is a short remark
+   or null. Return false to stop the job. May be null in every options struct. */
+typedef bool (*plumb_progress)(void *user, size_t done, size_t total, const char *unit,
+                               const char *note);
+
+struct plumb_model_options {
+    enum plumb_precision precision;
+    int threads;             /* 0 = as many as the process may use; results do not depend on it */
+    bool load_weights;       /* false: configuration and tokenizer only, in milliseconds */
+    plumb_progress progress; /* while weights are loaded */
+    void *progress_user;
+};
+PLUMB_API struct plumb_model_options plumb_model_options_default(void); /* auto, 0, true, null */
+
+typedef struct plumb_model plumb_model;
+
+/* `path`: a folder in Hugging Face layout, or a .gguf file. `options` may be null. PLUMB_INPUT: not
+   a model, damaged, or of an architecture that plumb does not know; unknown things are refused by
+   name, never approximated. */
+PLUMB_API int plumb_model_open(const char *path, const struct plumb_model_options *options,
+                               plumb_model **out, struct plumb_error *error);
+PLUMB_API void plumb_model_close(plumb_model *model); /* null is fine */
+
+PLUMB_API const char *plumb_model_name(const plumb_model *model); /* the folder's or file's name */
+PLUMB_API const char *plumb_model_architecture(const plumb_model *model); /* "Llama 1, 2, 3" */
+PLUMB_API int plumb_model_layers(const plumb_model *model);
+PLUMB_API int plumb_model_hidden_size(const plumb_model *model);
+PLUMB_API int plumb_model_vocabulary(const plumb_model *model); /* rows of the unembedding */
+PLUMB_API int plumb_model_context(const plumb_model *model);    /* tokens it was made for */
+PLUMB_API size_t plumb_model_parameters(const plumb_model *model);
+PLUMB_API enum plumb_precision plumb_model_precision(const plumb_model *model); /* never AUTO */
+/* 32 hexadecimal digits over configuration and weights: the same for the same model wherever it
+   lies. Reads all weights once and remembers the result in the user's cache folder. */
+PLUMB_API int plumb_model_fingerprint(plumb_model *model, char out[33], struct plumb_error *error);
+
+/* ---- Tokenizers ------------------------------------------------------------------------------ */
+
+typedef struct plumb_tokenizer plumb_tokenizer;
+
+/* `path`: a tokenizer.json, a folder with one, or a .gguf file. Close it when done. */
+PLUMB_API int plumb_tokenizer_open(const char *path, plumb_tokenizer **out,
+                                   struct plumb_error *error);
+PLUMB_API void plumb_tokenizer_close(plumb_tokenizer *tokenizer); /* null is fine */
+/* The model's own; null where it has none. Belongs to the model: do not close it. */
+PLUMB_API const plumb_tokenizer *plumb_model_tokenizer(const plumb_model *model);
+
+enum plumb_encode_flags {
+    PLUMB_ENCODE_PLAIN = 0,
+    /* <s> in front where the model wants it, and so on. */
+    PLUMB_ENCODE_ADD_SPECIAL = 1,
+    /* "<|im_end|>" in the text is that token; without, it is text like any other. */
+    PLUMB_ENCODE_PARSE_SPECIAL = 2,
+};
+
+/* The ids of n bytes of text. Writes at most `capacity` of them to `ids` and their full number to
+   *count: where that is more than `capacity`, call again with room for it (ids may be null with
+   capacity 0). PLUMB_INPUT: invalid UTF-8. */
+PLUMB_API int plumb_tokenizer_encode(const plumb_tokenizer *tokenizer, const char *text, size_t n,
+                                     int flags, int32_t *ids, size_t capacity, size_t *count,
+                                     struct plumb_error *error);
+/* The text of n ids, special ones included or left out. Writes at most `capacity` bytes, no NUL,
+   and the full length to *length, in the same way. PLUMB_INPUT: an id outside the vocabulary. */
+PLUMB_API int plumb_tokenizer_decode(const plumb_tokenizer *tokenizer, const int32_t *ids, size_t n,
+                                     bool skip_special, char *text, size_t capacity, size_t *length,
+                                     struct plumb_error *error);
+/* One more than the largest id. */
+PLUMB_API int32_t plumb_tokenizer_size(const plumb_tokenizer *tokenizer);
+/* The id of a token in its raw form ("\xc4\xa0the"); -1 if there is none. */
+PLUMB_API int32_t plumb_tokenizer_find(const plumb_tokenizer *tokenizer, const char *token);
 
 #ifdef __cplusplus
 }
