@@ -1,0 +1,205 @@
+/*
+ * attention.c - softmax(q k^T scale) v in strips of MR query rows.
+ *
+ * A strip's rows are (query, head) pairs of one key-value head, so grouped heads share the reading
+ * of K and V. The whole row of scores is kept (no running maximum): two passes cost less here than
+ * rescaling, and the order of every sum stays fixed by position alone. The scratch of a strip is MR
+ * rows of scores and their transpose.
+ */
+#include "tensor/attention.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static size_t panels(const struct kernels *k, size_t n)
+{
+    return (n + (size_t)k->columns - 1) / (size_t)k->columns;
+}
+
+static size_t head_keys_size(const struct kernels *k, const struct attention_shape *s, size_t n)
+{
+    return panels(k, n) * (size_t)s->head_dim * (size_t)k->columns;
+}
+
+static size_t head_values_size(const struct kernels *k, const struct attention_shape *s, size_t n)
+{
+    return panels(k, (size_t)s->head_dim) * n * (size_t)k->columns;
+}
+
+size_t attention_keys_size(const struct kernels *k, const struct attention_shape *s, size_t n)
+{
+    return head_keys_size(k, s, n) * (size_t)s->n_kv_heads;
+}
+
+size_t attention_values_size(const struct kernels *k, const struct attention_shape *s, size_t n)
+{
+    return head_values_size(k, s, n) * (size_t)s->n_kv_heads;
+}
+
+void attention_pack_head(const struct kernels *kernels, const struct attention_shape *s, int h,
+                         const float *k, const float *v, size_t ld, size_t n, float *keys,
+                         float *values)
+{
+    const size_t NR = (size_t)kernels->columns, hd = (size_t)s->head_dim;
+    float *to = keys + (size_t)h * head_keys_size(kernels, s, n);
+    for (size_t j0 = 0; j0 < n; j0 += NR)
+        for (size_t d = 0; d < hd; d++)
+            for (size_t j = 0; j < NR; j++)
+                *to++ = j0 + j < n ? k[(j0 + j) * ld + d] : 0;
+    to = values + (size_t)h * head_values_size(kernels, s, n);
+    for (size_t d0 = 0; d0 < hd; d0 += NR) {
+        size_t width = hd - d0 < NR ? hd - d0 : NR;
+        for (size_t j = 0; j < n; j++, to += NR) {
+            memcpy(to, v + j * ld + d0, width * sizeof *to);
+            memset(to + width, 0, (NR - width) * sizeof *to);
+        }
+    }
+}
+
+/* One thread's scratch. */
+struct strip {
+    float *q;       /* [head_dim, MR] packed queries */
+    float *scores;  /* [MR, stride] */
+    float *weights; /* [positions, MR]: scores transposed, softmax numerators */
+    size_t stride;
+};
+
+/* Rows of a strip: MR consecutive (query, head in group) pairs, counted row = query * group + head.
+ */
+static void strip_run(const struct kernels *k, const struct attention_shape *s,
+                      const struct attention_item *item, int kv_head, size_t row0, int rows,
+                      const struct strip *scratch)
+{
+    const size_t MR = (size_t)k->rows, NR = (size_t)k->columns, hd = (size_t)s->head_dim;
+    const size_t group = (size_t)(s->n_heads / s->n_kv_heads);
+    const float *q[KERNEL_MAX_ROWS];
+    size_t position[KERNEL_MAX_ROWS], low[KERNEL_MAX_ROWS];
+    float *out[KERNEL_MAX_ROWS], sum[KERNEL_MAX_ROWS];
+    for (size_t i = 0; i < (size_t)rows; i++) {
+        size_t query = (row0 + i) / group, head = (size_t)kv_head * group + (row0 + i) % group;
+        q[i] = item->q + query * item->ldq + head * hd;
+        out[i] = item->out + query * item->ldo + head * hd;
+        position[i] = item->position + query;
+        low[i] = s->window > 0 && position[i] + 1 > (size_t)s->window
+                     ? position[i] + 1 - (size_t)s->window
+                     : 0;
+    }
+    for (size_t d = 0; d < hd; d++)
+        for (size_t i = 0; i < MR; i++)
+            scratch->q[d * MR + i] = i < (size_t)rows ? q[i][d] * s->scale : 0;
+    const size_t start = low[0],
+                 end = position[rows - 1] + 1; /* keys that any row of the strip sees */
+
+    for (int g = 0; g < item->n_segments; g++) {
+        const struct attention_segment *seg = &item->segments[g];
+        if (seg->first >= end || seg->first + seg->n <= start)
+            continue;
+        const float *keys = seg->keys + (size_t)kv_head * head_keys_size(k, s, seg->n);
+        size_t j0 = start > seg->first ? (start - seg->first) / NR * NR : 0;
+        for (size_t j = j0; j < seg->n && seg->first + j < end; j += NR)
+            k->tile(hd, scratch->q, keys + j * hd, scratch->scores + seg->first + j,
+                    scratch->stride, rows, TILE_STORE);
+    }
+
+    for (size_t i = 0; i < (size_t)rows; i++) {
+        float *row = scratch->scores + i * scratch->stride + low[i];
+        size_t n = position[i] + 1 - low[i];
+        if (s->soft_cap > 0)
+            k->soft_cap(row, s->soft_cap, n);
+        sum[i] = k->softmax_numerators(row, n);
+    }
+    for (size_t j = start; j < end; j++)
+        for (size_t i = 0; i < MR; i++)
+            scratch->weights[j * MR + i] = i < (size_t)rows && j >= low[i] && j <= position[i]
+                                               ? scratch->scores[i * scratch->stride + j]
+                                               : 0;
+
+    float block[KERNEL_MAX_ROWS * KERNEL_MAX_COLUMNS];
+    for (size_t d0 = 0; d0 < hd; d0 += NR) {
+        memset(block, 0, sizeof block);
+        for (int g = 0; g < item->n_segments; g++) {
+            const struct attention_segment *seg = &item->segments[g];
+            if (seg->first >= end || seg->first + seg->n <= start)
+                continue;
+            size_t from = start > seg->first ? start - seg->first : 0;
+            size_t to = end - seg->first < seg->n ? end - seg->first : seg->n;
+            const float *values = seg->values + (size_t)kv_head * head_values_size(k, s, seg->n) +
+                                  d0 * seg->n + from * NR;
+            k->tile(to - from, scratch->weights + (seg->first + from) * MR, values, block, NR, rows,
+                    TILE_CONTINUE);
+        }
+        size_t width = hd - d0 < NR ? hd - d0 : NR;
+        for (size_t i = 0; i < (size_t)rows; i++)
+            for (size_t d = 0; d < width; d++)
+                out[i][d0 + d] = block[i * NR + d] / sum[i];
+    }
+}
+
+/* A piece of work: up to STRIPS strips of one item and key-value head. */
+enum { STRIPS = 8 };
+
+struct piece {
+    size_t item, row0;
+    int kv_head;
+};
+
+static size_t count_pieces(const struct attention_shape *s, const struct attention_item *items,
+                           size_t n_items, size_t rows_a_piece, struct piece *out)
+{
+    size_t n = 0;
+    const size_t group = (size_t)(s->n_heads / s->n_kv_heads);
+    for (size_t i = 0; i < n_items; i++)
+        for (int h = 0; h < s->n_kv_heads; h++)
+            for (size_t row = 0; row < items[i].n_q * group; row += rows_a_piece, n++)
+                if (out)
+                    out[n] = (struct piece){i, row, h};
+    return n;
+}
+
+int attention_run(const struct kernels *k, const struct attention_shape *s,
+                  const struct attention_item *items, size_t n_items, int threads,
+                  struct plumb_error *e)
+{
+    const size_t MR = (size_t)k->rows, NR = (size_t)k->columns;
+    const size_t group = (size_t)(s->n_heads / s->n_kv_heads);
+    size_t longest = 0;
+    for (size_t i = 0; i < n_items; i++)
+        if (items[i].position + items[i].n_q > longest)
+            longest = items[i].position + items[i].n_q;
+    const size_t stride = (longest + 2 * NR) / NR * NR;
+    size_t n_pieces = count_pieces(s, items, n_items, STRIPS * MR, NULL);
+    struct piece *pieces = mem_array(n_pieces, sizeof *pieces);
+    /* In the order q, scores, weights, for each thread. */
+    size_t floats = MR * (size_t)s->head_dim + MR * stride + MR * stride;
+    floats = (floats + 15) / 16 * 16;
+    float *scratch = mem_aligned(floats * (size_t)threads, sizeof *scratch);
+    if (!pieces || !scratch) {
+        mem_free(pieces);
+        mem_free(scratch);
+        return error_memory(e, "the scores of attention");
+    }
+    count_pieces(s, items, n_items, STRIPS * MR, pieces);
+    atomic_int next_thread = 0;
+#pragma omp parallel num_threads(threads)
+    {
+        float *own = scratch + floats * (size_t)atomic_fetch_add(&next_thread, 1);
+        struct strip strip = {.q = own,
+                              .scores = own + MR * (size_t)s->head_dim,
+                              .weights = own + MR * (size_t)s->head_dim + MR * stride,
+                              .stride = stride};
+#pragma omp for schedule(dynamic)
+        for (size_t p = 0; p < n_pieces; p++) {
+            const struct attention_item *item = &items[pieces[p].item];
+            size_t rows = item->n_q * group, end = pieces[p].row0 + STRIPS * MR;
+            for (size_t row = pieces[p].row0; row < end && row < rows; row += MR)
+                strip_run(k, s, item, pieces[p].kv_head, row,
+                          (int)(rows - row < MR ? rows - row : MR), &strip);
+        }
+    }
+    mem_free(pieces);
+    mem_free(scratch);
+    return PLUMB_OK;
+}
