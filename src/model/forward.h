@@ -1,10 +1,12 @@
 /*
- * forward.h - the forward pass: many token sequences at once through one model, the residual stream in hand.
+ * forward.h - the forward pass: many token sequences at once through one model, the residual stream
+ * in hand.
  *
- * A batch is ragged: every item is a sequence of its own length, attention never crosses items, and the linear layers see
- * all rows of the batch as one matrix. An item may continue a prefix (instruction, few-shot examples) whose keys and values
- * were computed once. The promise: the residuals of an item are bit-identical for any thread count, batch composition
- * and order, and with or without a shared prefix.
+ * A batch is ragged: every item is a sequence of its own length, attention never crosses items, and
+ * the linear layers see all rows of the batch as one matrix. An item may continue a prefix
+ * (instruction, few-shot examples) whose keys and values were computed once. The promise: the
+ * residuals of an item are bit-identical for any thread count, batch composition and order, and
+ * with or without a shared prefix.
  */
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
@@ -21,44 +23,53 @@ struct forward; /* workspace of one caller: grows to the largest batch seen */
 int forward_create(const struct model *m, struct forward **out, struct plumb_error *e);
 void forward_destroy(struct forward *f);
 
-/* An immutable, shareable beginning: tokens and the keys and values of every layer. */
+struct forward_hook;
+
+/* An immutable, shareable beginning: the keys and values of every layer. hook may be null; an edit
+   of the residual stream that items get must be given to their prefixes too. */
 struct prefix;
-int prefix_create(struct forward *f, const struct prefix *parent /* or null */, const int32_t *tokens, int n,
+int prefix_create(struct forward *f, const struct prefix *parent /* or null */,
+                  const int32_t *tokens, int n, const struct forward_hook *hook,
                   struct prefix **out, struct plumb_error *e);
-void prefix_destroy(struct prefix *p); /* its parent lives on */
+void prefix_destroy(struct prefix *p);     /* its parent lives on */
 int prefix_length(const struct prefix *p); /* tokens, parents included */
 
 struct forward_item {
     const struct prefix *prefix; /* null: starts at position 0 */
     const int32_t *tokens;       /* [n_tokens] after the prefix */
     int n_tokens;                /* >= 1 */
-    int n_wanted;                /* residuals of the last n_wanted positions are wanted; usually 1 */
+    int n_wanted; /* residuals of the last n_wanted positions are wanted; usually 1 */
 };
 
-/* Called after the embedding (layer 0) and after every block l = 1..L. x [n_rows, D] f32 may be read and written. At l = L
-   only the wanted rows are there. item[r], position[r] (absolute) tell whose row it is. */
+/* Called after the embedding (layer 0) and after every block l = 1..L. x [n_rows, D] f32 may be
+   read and written. At l = L only the wanted rows are there. item[r], position[r] (absolute) tell
+   whose row it is. */
 struct forward_hook {
     void (*call)(void *user, int layer, float *x, size_t n_rows, const int32_t *item,
                  const int32_t *position);
     void *user;
 };
 
-/* Runs the batch. R = sum of n_wanted, rows in item order. `residual`, [L + 1, R, D] f32 or null, receives the wanted rows
-   of every layer (0 = embeddings); `final`, [R, D] or null, those of the last. hook may be null. */
+/* Runs the batch. R = sum of n_wanted, rows in item order. `residual`, [L + 1, R, D] f32 or null,
+   receives the wanted rows of every layer (0 = embeddings); `final`, [R, D] or null, those of the
+   last. hook may be null. */
 int forward_run(struct forward *f, const struct forward_item *items, size_t n_items,
                 const struct forward_hook *hook, float *residual, float *final,
                 struct plumb_error *e);
 
-/* Heads. x [R, D] are residuals after any block; each applies the model's own final norm, unembedding and soft-cap, in f32. */
+/* Heads. x [R, D] are residuals after any block; each applies the model's own final norm,
+ * unembedding and soft-cap, in f32. */
 /* A few rows of the unembedding: out [R, k]. Bit-identical to the same columns of head_logits. */
 struct head; /* k chosen rows of the unembedding, packed */
-int head_create(const struct model *m, const int32_t *tokens, int k, struct head **out, struct plumb_error *e);
+int head_create(const struct model *m, const int32_t *tokens, int k, struct head **out,
+                struct plumb_error *e);
 void head_destroy(struct head *h);
 int head_apply(struct forward *f, const struct head *h, const float *x, size_t R, float *out,
                struct plumb_error *e);
 int head_logits(struct forward *f, const float *x, size_t R, float *out /* [R, V] */,
                 struct plumb_error *e);
-/* Without keeping [R, V]: log of the full softmax's normaliser, and the entropy in nats; either may be null. */
+/* Without keeping [R, V]: log of the full softmax's normaliser, and the entropy in nats; either may
+ * be null. */
 int head_summary(struct forward *f, const float *x, size_t R, float *log_sum_exp /* [R] */,
                  float *entropy /* [R] */, struct plumb_error *e);
 

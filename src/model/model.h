@@ -1,6 +1,6 @@
 /*
- * model.h - a loaded model: configuration, packed weights, tokenizer, fingerprint. Immutable after opening; shared by
- * any number of forward workspaces.
+ * model.h - a loaded model: configuration, packed weights, tokenizer, fingerprint. Immutable after
+ * opening; shared by any number of forward workspaces.
  */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -20,7 +20,8 @@ struct config;
 enum precision { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 };
 
 struct model_options {
-    enum precision precision; /* AUTO: bf16 where the file's weights are BF16, f32 otherwise; see docs/exactness.md */
+    enum precision precision; /* AUTO: bf16 where the file's weights are BF16, f32 otherwise; see
+                                 docs/exactness.md */
     int threads;              /* 0 = as many as the process may use */
     bool weights;             /* false: configuration, tokenizer and tensor list only */
     const struct progress *progress;
@@ -34,16 +35,16 @@ void model_close(struct model *m);
 
 const struct config *model_config(const struct model *m);
 const struct tokenizer *model_tokenizer(const struct model *m);
-const char *model_name(const struct model *m);          /* base name of the folder or file */
+const char *model_name(const struct model *m); /* base name of the folder or file */
 const char *model_path(const struct model *m);
-enum precision model_precision(const struct model *m);  /* F32 or BF16 */
+enum precision model_precision(const struct model *m); /* F32 or BF16 */
 const char *precision_name(enum precision p);
 int precision_parse(const char *s, enum precision *out, struct plumb_error *e);
-size_t model_parameters(const struct model *m);         /* elements of all weights, tied ones once */
-size_t model_weight_bytes(const struct model *m);       /* resident, in the compute type */
-double model_flops_per_token(const struct model *m);    /* of the linear layers of all blocks */
-/* Hash of configuration and of every tensor's name, type, shape and bytes. Computed on first use, cached in the user's
-   cache folder by path, size and time of change. */
+size_t model_parameters(const struct model *m);      /* elements of all weights, tied ones once */
+size_t model_weight_bytes(const struct model *m);    /* resident, in the compute type */
+double model_flops_per_token(const struct model *m); /* of the linear layers of all blocks */
+/* Hash of configuration and of every tensor's name, type, shape and bytes. Computed on first use,
+   cached in the user's cache folder by path, size and time of change. */
 int model_fingerprint(struct model *m, struct hash128 *out, struct plumb_error *e);
 const struct tensors *model_tensors(const struct model *m);
 
