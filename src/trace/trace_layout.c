@@ -114,6 +114,7 @@ static void write_lists(struct json_writer *w, const struct trace_header *h, str
         json_write_integer(&list, h->hidden_layers[i]);
     json_write_end(&list, ']');
     write_text(w, "hidden_layers", buffer_string(scratch));
+    w->out->failed |= scratch->failed;
     buffer_clear(scratch);
     list = json_writer_start(scratch, 0);
     json_write_array(&list);
