@@ -1,7 +1,8 @@
 /*
- * replay.c - a main() for a fuzz target in a build without libFuzzer: feeds it every file of a folder of seeds, and each of
- * these again cut short and with single bytes changed, so that each parser's own edges are walked in every test run.
- * Deterministic: the changes follow from the bytes alone.
+ * replay.c - a main() for a fuzz target in a build without libFuzzer: feeds it every file of a
+ * folder of seeds, and each of these again cut short and with single bytes changed, so that each
+ * parser's own edges are walked in every test run. Deterministic: the changes follow from the bytes
+ * alone.
  */
 #include <stdint.h>
 #include <stdio.h>
