@@ -208,6 +208,21 @@ enum precision model_precision(const struct model *m)
     return m->precision;
 }
 
+enum level model_level(const struct model *m)
+{
+    return m->level;
+}
+
+const char *model_arithmetic(const struct model *m)
+{
+    return level_name(m->level);
+}
+
+int model_threads(const struct model *m)
+{
+    return m->threads;
+}
+
 size_t model_parameters(const struct model *m)
 {
     if (m->has_weights)

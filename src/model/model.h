@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/progress.h"
+#include "tensor/level.h"
 
 struct model;
 struct tokenizer;
@@ -38,6 +39,9 @@ const struct tokenizer *model_tokenizer(const struct model *m);
 const char *model_name(const struct model *m); /* base name of the folder or file */
 const char *model_path(const struct model *m);
 enum precision model_precision(const struct model *m); /* F32 or BF16 */
+enum level model_level(const struct model *m);
+const char *model_arithmetic(const struct model *m); /* name of the level: "avx2" */
+int model_threads(const struct model *m);
 const char *precision_name(enum precision p);
 int precision_parse(const char *s, enum precision *out, struct plumb_error *e);
 size_t model_parameters(const struct model *m);      /* elements of all weights, tied ones once */

@@ -147,6 +147,7 @@ static int read_metadata(struct reader *r, struct trace_header *h)
     h->architecture = read_text(r, "architecture");
     h->tokenizer_hash = read_text(r, "tokenizer_hash");
     h->precision = read_text(r, "precision");
+    h->arithmetic = read_text(r, "arithmetic");
     h->preset = read_text(r, "preset");
     h->preset_hash = read_text(r, "preset_hash");
     h->task = read_text(r, "task");

@@ -137,6 +137,7 @@ static void write_metadata(struct json_writer *w, const struct trace_header *h,
     write_text(w, "architecture", h->architecture);
     write_text(w, "tokenizer_hash", h->tokenizer_hash);
     write_text(w, "precision", h->precision);
+    write_text(w, "arithmetic", h->arithmetic);
     write_text(w, "preset", h->preset);
     write_text(w, "preset_hash", h->preset_hash);
     write_text(w, "task", h->task);
@@ -274,6 +275,8 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "preset_hash";
     if (differ_text(x->precision, y->precision, a, b))
         return "precision";
+    if (differ_text(x->arithmetic, y->arithmetic, a, b))
+        return "arithmetic";
     if (differ_text(x->lens, y->lens, a, b))
         return "lens";
     if (differ_text(x->program, y->program, a, b))

@@ -1,0 +1,435 @@
+/*
+ * run.c - questions to trace.
+ *
+ * Plan: make the prompts of the items that are still to do, group by group; the longest common beginning of a group's token
+ * ids is its prefix. Then take items in order into batches, run the forward pass, read the lens off the
+ * residuals of the last position, fill the trace, commit. What a batch holds never changes a result.
+ */
+#include "trace/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "model/config.h"
+#include "model/forward.h"
+#include "model/tokenizer.h"
+#include "tensor/dtype.h"
+#include "tensor/peak.h"
+
+enum {
+    FIRST_BATCH_ROWS = 256,
+    LARGEST_BATCH_ROWS = 2048,
+    SHORTEST_PREFIX = 8, /* tokens; sharing less is not worth a prefix */
+};
+static const double batch_seconds = 2.0;
+
+struct prompt {
+    size_t item;     /* place in the trace */
+    int32_t *tokens; /* the whole prompt */
+    int n;
+};
+
+/* The questions of one group that are still to do. */
+struct group_plan {
+    size_t first, count; /* prompts[first .. first + count) */
+    int shared;          /* tokens that all of them begin with */
+    struct prefix *prefix;
+};
+
+struct run {
+    struct model *m;
+    const struct question_set *questions;
+    const struct trace_run_options *o;
+    struct trace *trace;
+    struct trace_run_report *report;
+    struct forward *f;
+    struct head *letters;
+    int n_letters; /* K */
+    struct prompt *prompts;
+    size_t n_prompts;
+    struct group_plan *groups;
+    size_t n_groups;
+    double peak; /* FLOP/s; 0 = not measured */
+    struct plumb_error *e;
+};
+
+struct trace_run_options trace_run_options_default(void)
+{
+    return (struct trace_run_options){.preset = {.kind = PRESET_CLEAN}};
+}
+
+/* ---- header ---------------------------------------------------------------------------------- */
+
+static const char *lens_name(enum trace_lens l)
+{
+    return l == TRACE_LENS_VOCAB ? "vocab" : l == TRACE_LENS_NONE ? "none" : "letters";
+}
+
+struct header_text {
+    char fingerprint[33], tokenizer[33], preset[33], task[33];
+};
+
+static int make_header(struct run *r, struct trace_header *h, struct header_text *text)
+{
+    const struct config *c = model_config(r->m);
+    const struct trace_run_options *o = r->o;
+    struct hash128 fingerprint;
+    int status = model_fingerprint(r->m, &fingerprint, r->e);
+    if (status != PLUMB_OK)
+        return status;
+    hash_hex(fingerprint, text->fingerprint);
+    hash_hex(tokenizer_hash(model_tokenizer(r->m)), text->tokenizer);
+    hash_hex(preset_hash(&o->preset), text->preset);
+    hash_hex(r->questions->hash, text->task);
+    const size_t total = r->questions->count, shards = o->shards > 1 ? o->shards : 1;
+    const size_t first = total * o->shard / shards, end = total * (o->shard + 1) / shards;
+    if (o->shard >= shards || first == end)
+        return error_set(r->e, PLUMB_INPUT, "shard %zu of %zu holds no question of %zu",
+                         o->shard + 1, shards, total);
+    for (int i = 0; i < o->n_hidden; i++)
+        if (o->hidden_layers[i] < 0 || o->hidden_layers[i] > c->n_layers ||
+            (i > 0 && o->hidden_layers[i] <= o->hidden_layers[i - 1]))
+            return error_set(r->e, PLUMB_INPUT,
+                             "hidden layer %d: expected ascending layers from 0 to %d",
+                             o->hidden_layers[i], c->n_layers);
+    r->n_letters = 0;
+    for (size_t i = 0; i < total; i++)
+        if (r->questions->items[i].n_options > r->n_letters)
+            r->n_letters = r->questions->items[i].n_options;
+    *h = (struct trace_header){
+        .n = end - first,
+        .n_options = r->n_letters,
+        .n_layers = o->lens == TRACE_LENS_NONE ? 0 : c->n_layers,
+        .n_hidden = o->n_hidden,
+        .hidden_layers = o->hidden_layers,
+        .hidden_size = o->n_hidden > 0 ? c->hidden : 0,
+        .with_entropy = o->lens == TRACE_LENS_VOCAB,
+        .model = model_name(r->m),
+        .model_fingerprint = text->fingerprint,
+        .architecture = c->architecture->hf[0],
+        .tokenizer_hash = text->tokenizer,
+        .preset = preset_name(o->preset.kind),
+        .preset_hash = text->preset,
+        .task = r->questions->name,
+        .task_hash = text->task,
+        .precision = precision_name(model_precision(r->m)),
+        .arithmetic = model_arithmetic(r->m),
+        .lens = lens_name(o->lens),
+        .program = "plumb " PLUMB_VERSION,
+        .groups = r->questions->groups,
+        .n_groups = r->questions->n_groups,
+        .first = first,
+        .total = total,
+    };
+    return PLUMB_OK;
+}
+
+/* What the questions alone decide. The same bytes are written again when a run is resumed. */
+static void fill_known(struct run *r)
+{
+    const struct trace_header *h = &r->trace->header;
+    for (size_t i = 0; i < h->n; i++) {
+        const struct question *q = &r->questions->items[h->first + i];
+        r->trace->label[i] = q->gold;
+        r->trace->options[i] = q->n_options;
+        r->trace->group[i] = q->group;
+        r->trace->item_hash[2 * i] = q->hash.low;
+        r->trace->item_hash[2 * i + 1] = q->hash.high;
+    }
+}
+
+/* ---- plan ------------------------------------------------------------------------------------ */
+
+static int make_prompt(struct run *r, const struct buffer *header, size_t item, struct prompt *out,
+                       struct buffer *text)
+{
+    const struct question *q = &r->questions->items[r->trace->header.first + item];
+    const struct tokenizer_options options = {.add_special = true};
+    const int context = model_config(r->m)->context;
+    struct token_list ids = {0};
+    buffer_clear(text);
+    buffer_add(text, header->data, header->size);
+    int status = preset_question(&r->o->preset, q, text, r->e);
+    if (status == PLUMB_OK && text->failed)
+        status = error_memory(r->e, "a prompt");
+    if (status == PLUMB_OK)
+        status =
+            tokenizer_encode(model_tokenizer(r->m), text->data, text->size, options, &ids, r->e);
+    if (status == PLUMB_OK && (ids.count == 0 || ids.count > (size_t)context))
+        status = error_set(r->e, PLUMB_INPUT,
+                           "question %s: its prompt has %zu tokens; the model's context holds %d",
+                           q->id, ids.count, context);
+    *out = (struct prompt){.item = item, .tokens = ids.ids, .n = (int)ids.count};
+    return status;
+}
+
+/* How many tokens all prompts of the group begin with; each keeps at least one of its own. */
+static int shared_beginning(const struct prompt *p, size_t n)
+{
+    int shared = p[0].n - 1;
+    for (size_t i = 1; i < n; i++) {
+        int most = p[i].n - 1 < shared ? p[i].n - 1 : shared, same = 0;
+        while (same < most && p[i].tokens[same] == p[0].tokens[same])
+            same++;
+        shared = same;
+    }
+    return shared;
+}
+
+static int plan_group(struct run *r, int group, struct buffer *text)
+{
+    const struct trace_header *h = &r->trace->header;
+    struct group_plan plan = {.first = r->n_prompts};
+    struct buffer header = BUFFER_EMPTY;
+    int status = PLUMB_OK;
+    for (size_t i = 0; i < h->n && status == PLUMB_OK; i++) {
+        if (r->questions->items[h->first + i].group != group || r->trace->done[i])
+            continue;
+        if (plan.count == 0)
+            status = preset_header(&r->o->preset, r->questions->groups[group], &header, r->e);
+        if (status == PLUMB_OK) {
+            status = make_prompt(r, &header, i, &r->prompts[r->n_prompts], text);
+            plan.count++;
+            r->n_prompts++;
+        }
+    }
+    buffer_free(&header);
+    if (status != PLUMB_OK || plan.count == 0)
+        return status;
+    plan.shared = plan.count > 1 && !r->o->no_prefix_sharing
+                      ? shared_beginning(r->prompts + plan.first, plan.count)
+                      : 0;
+    if (plan.shared < SHORTEST_PREFIX)
+        plan.shared = 0;
+    r->groups[r->n_groups++] = plan;
+    return PLUMB_OK;
+}
+
+static int make_plan(struct run *r)
+{
+    struct buffer text = BUFFER_EMPTY;
+    int status = PLUMB_OK;
+    r->prompts = mem_zalloc(r->trace->header.n, sizeof *r->prompts);
+    r->groups = mem_zalloc((size_t)r->questions->n_groups, sizeof *r->groups);
+    if (!r->prompts || !r->groups)
+        return error_memory(r->e, "the prompts");
+    for (int g = 0; g < r->questions->n_groups && status == PLUMB_OK; g++)
+        status = plan_group(r, g, &text);
+    buffer_free(&text);
+    return status;
+}
+
+/* ---- run ------------------------------------------------------------------------------------- */
+
+/* The lens and the rest of what a batch's residuals [L + 1, R, D] say. */
+static int record(struct run *r, const size_t *prompts, size_t R, const float *residual)
+{
+    const struct config *c = model_config(r->m);
+    const struct trace_header *h = &r->trace->header;
+    const size_t K = (size_t)r->n_letters, L = (size_t)c->n_layers, D = (size_t)c->hidden;
+    const size_t first_layer = h->n_layers > 0 ? 1 : L, layers = L + 1 - first_layer;
+    float *lens = mem_array(layers * R * K, sizeof *lens), *summary = mem_array(R, sizeof *summary);
+    float *entropy = h->with_entropy ? mem_array(L * R, sizeof *entropy) : NULL;
+    int status = lens && summary && (entropy || !h->with_entropy) ? PLUMB_OK
+                                                                  : error_memory(r->e, "the lens");
+    if (status == PLUMB_OK)
+        status =
+            head_apply(r->f, r->letters, residual + first_layer * R * D, layers * R, lens, r->e);
+    if (status == PLUMB_OK)
+        status = head_summary(r->f, residual + L * R * D, R, summary, NULL, r->e);
+    if (status == PLUMB_OK && entropy)
+        status = head_summary(r->f, residual + R * D, L * R, NULL, entropy, r->e);
+    for (size_t i = 0; i < R && status == PLUMB_OK; i++) {
+        const size_t item = r->prompts[prompts[i]].item, k = (size_t)r->trace->options[item];
+        const float *final = lens + ((layers - 1) * R + i) * K;
+        double mass = 0;
+        for (size_t j = 0; j < k; j++)
+            mass += exp((double) final[j] - (double)summary[i]);
+        r->trace->option_mass[item] = (float)mass;
+        memcpy(r->trace->logits + item * K, final, k * sizeof *final);
+        for (size_t l = 0; l < layers && h->n_layers > 0; l++) {
+            memcpy(r->trace->lens + (item * L + l) * K, lens + (l * R + i) * K, k * sizeof *lens);
+            if (entropy)
+                r->trace->entropy[item * L + l] = entropy[l * R + i];
+        }
+        for (int s = 0; s < h->n_hidden; s++) {
+            const float *x = residual + ((size_t)h->hidden_layers[s] * R + i) * D;
+            uint16_t *to = r->trace->hidden + (item * (size_t)h->n_hidden + (size_t)s) * D;
+            for (size_t d = 0; d < D; d++)
+                to[d] = f32_to_f16(x[d]);
+        }
+    }
+    mem_free(lens);
+    mem_free(summary);
+    mem_free(entropy);
+    return status;
+}
+
+static int run_batch(struct run *r, const size_t *prompts, const struct forward_item *items,
+                     size_t n)
+{
+    const struct config *c = model_config(r->m);
+    float *residual =
+        mem_array((size_t)(c->n_layers + 1) * n * (size_t)c->hidden, sizeof *residual);
+    size_t *done = mem_array(n, sizeof *done);
+    int status = residual && done ? forward_run(r->f, items, n, NULL, residual, NULL, r->e)
+                                  : error_memory(r->e, "the residuals of a batch");
+    if (status == PLUMB_OK)
+        status = record(r, prompts, n, residual);
+    for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
+        done[i] = r->prompts[prompts[i]].item;
+        r->report->tokens += (size_t)r->prompts[prompts[i]].n;
+        r->report->tokens_run += (size_t)items[i].n_tokens;
+    }
+    if (status == PLUMB_OK)
+        status = trace_commit(r->trace, done, n, r->e);
+    mem_free(residual);
+    mem_free(done);
+    return status;
+}
+
+static int enter_group(struct run *r, struct group_plan *g)
+{
+    if (g->shared == 0 || g->prefix)
+        return PLUMB_OK;
+    r->report->tokens_run += (size_t)g->shared;
+    return prefix_create(r->f, NULL, r->prompts[g->first].tokens, g->shared, NULL, &g->prefix,
+                         r->e);
+}
+
+/* Takes prompts [*next ...) into a batch of about `rows` rows; groups from *group on. */
+static int take_batch(struct run *r, size_t *next, size_t *group, size_t rows, size_t *prompts,
+                      struct forward_item *items, size_t *n)
+{
+    size_t taken = 0;
+    *n = 0;
+    while (*next < r->n_prompts && (*n == 0 || taken < rows)) {
+        struct group_plan *g = &r->groups[*group];
+        if (*next == g->first + g->count) {
+            ++*group;
+            continue;
+        }
+        int status = enter_group(r, g);
+        if (status != PLUMB_OK)
+            return status;
+        const struct prompt *p = &r->prompts[*next];
+        items[*n] = (struct forward_item){.prefix = g->prefix,
+                                          .tokens = p->tokens + g->shared,
+                                          .n_tokens = p->n - g->shared,
+                                          .n_wanted = 1};
+        prompts[*n] = (*next)++;
+        taken += (size_t)(p->n - g->shared);
+        ++*n;
+    }
+    return PLUMB_OK;
+}
+
+static void leave_groups(struct run *r, size_t next)
+{
+    for (size_t g = 0; g < r->n_groups; g++)
+        if (r->groups[g].prefix && r->groups[g].first + r->groups[g].count <= next) {
+            prefix_destroy(r->groups[g].prefix);
+            r->groups[g].prefix = NULL;
+        }
+}
+
+static bool tell(struct run *r, size_t done)
+{
+    char note[64] = "";
+    const double rate =
+        r->report->seconds > 0
+            ? model_flops_per_token(r->m) * (double)r->report->tokens_run / r->report->seconds
+            : 0;
+    r->report->peak_share = r->peak > 0 ? rate / r->peak : 0;
+    if (r->report->peak_share > 0)
+        snprintf(note, sizeof note, "%.0f %% of this machine's peak", 100 * r->report->peak_share);
+    return progress_report(r->o->progress, r->report->resumed + done, r->trace->header.n,
+                           "questions", *note ? note : NULL);
+}
+
+static int run_all(struct run *r)
+{
+    size_t *prompts = mem_array(r->n_prompts, sizeof *prompts);
+    struct forward_item *items = mem_array(r->n_prompts, sizeof *items);
+    int status = prompts && items ? PLUMB_OK : error_memory(r->e, "a batch");
+    size_t next = 0, group = 0, rows = FIRST_BATCH_ROWS;
+    const double start = clock_seconds();
+    while (status == PLUMB_OK && next < r->n_prompts) {
+        const double before = clock_seconds();
+        const size_t run_before = r->report->tokens_run;
+        size_t n;
+        status = take_batch(r, &next, &group, rows, prompts, items, &n);
+        if (status == PLUMB_OK)
+            status = run_batch(r, prompts, items, n);
+        if (status != PLUMB_OK)
+            break;
+        leave_groups(r, next);
+        const double now = clock_seconds();
+        const double rate = (double)(r->report->tokens_run - run_before) / (now - before);
+        const double wanted = rate * batch_seconds;
+        rows = wanted < 1 ? 1 : wanted > LARGEST_BATCH_ROWS ? LARGEST_BATCH_ROWS : (size_t)wanted;
+        r->report->seconds = now - start;
+        if (!tell(r, next) && next < r->n_prompts)
+            status =
+                error_set(r->e, PLUMB_NO,
+                          "stopped after %zu of %zu questions; the same command goes on from there",
+                          r->report->resumed + next, r->trace->header.n);
+    }
+    mem_free(prompts);
+    mem_free(items);
+    return status;
+}
+
+static void run_release(struct run *r)
+{
+    leave_groups(r, r->n_prompts);
+    for (size_t i = 0; i < r->n_prompts; i++)
+        mem_free(r->prompts[i].tokens);
+    mem_free(r->prompts);
+    mem_free(r->groups);
+    head_destroy(r->letters);
+    forward_destroy(r->f);
+}
+
+int trace_run(struct model *m, const struct question_set *questions, const char *path,
+              const struct trace_run_options *o, struct trace_run_report *report,
+              struct plumb_error *e)
+{
+    struct run r = {.m = m, .questions = questions, .o = o, .report = report, .e = e};
+    struct trace trace = {0};
+    struct trace_header header;
+    struct header_text text;
+    int32_t letters[QUESTION_MAX_OPTIONS];
+    *report = (struct trace_run_report){0};
+    if (!model_tokenizer(m))
+        return trace_letter_tokens(m, &o->preset, 1, letters, e);
+    int status = make_header(&r, &header, &text);
+    if (status == PLUMB_OK)
+        status = trace_letter_tokens(m, &o->preset, r.n_letters, letters, e);
+    if (status == PLUMB_OK)
+        status = trace_create(path, &header, &trace, &report->resumed, e);
+    if (status != PLUMB_OK)
+        return status;
+    report->items = header.n;
+    r.trace = &trace;
+    if (report->resumed < header.n) {
+        fill_known(&r);
+        status = make_plan(&r);
+        if (status == PLUMB_OK)
+            status = forward_create(m, &r.f, e);
+        if (status == PLUMB_OK)
+            status = head_create(m, letters, r.n_letters, &r.letters, e);
+        if (status == PLUMB_OK && o->progress)
+            r.peak =
+                peak_flops(model_level(m), model_precision(m) == PRECISION_BF16, model_threads(m));
+        if (status == PLUMB_OK)
+            status = run_all(&r);
+        if (status == PLUMB_OK)
+            status = trace_finish(&trace, e);
+    }
+    run_release(&r);
+    trace_close(&trace);
+    return status;
+}
