@@ -311,14 +311,16 @@ static void number_text(enum gguf_type type, const uint8_t *p, struct buffer *ou
         buffer_puts(out, p[0] ? "true" : "false");
     else if (gguf_integer_at(type, p, &integer))
         buffer_printf(out, "%" PRId64, integer);
+    else if (type == GGUF_U64) /* beyond int64 */
+        buffer_printf(out, "%" PRIu64, gguf_unsigned_at(p, 8));
     else if (!gguf_number_at(type, p, &number))
         buffer_puts(out, "?");
-    else if (type == GGUF_F32 && isfinite(number))
+    else if (!isfinite(number))
+        buffer_printf(out, "%f", number);
+    else if (type == GGUF_F32)
         json_write_float(&w, (float)number);
-    else if (type == GGUF_F64 && isfinite(number))
+    else
         json_write_double(&w, number);
-    else /* a u64 beyond int64; not a number */
-        buffer_printf(out, "%.0f", number);
 }
 
 void gguf_value_text(const struct gguf *g, size_t i, struct buffer *out)
