@@ -238,7 +238,7 @@ def write(case, weights, path):
     names = gguf.get_tensor_name_map(arch_id(arch), shape.layers)
     out = gguf.GGUFWriter(str(path), arch)
     out.add_type("model")
-    out.add_name(case.name)
+    out.add_name(case.name.replace("phi3", "phi 3"))  # llama.cpp expects special tokens of a model named phi3
     out.add_file_type(gguf.LlamaFileType[FILE_TYPES[case.quantise]])
     write_keys(out, arch, config, shape)
     write_vocabulary(out, arch, config["vocab_size"])
