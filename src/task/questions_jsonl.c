@@ -82,7 +82,7 @@ static int read_choices(struct line *l, struct json object, struct question_draf
                         struct plumb_error *e)
 {
     struct json v = json_get(object, "choices");
-    int n_labels, status;
+    int n_labels = 0, status;
     if (json_kind(v) == JSON_ARRAY)
         return read_texts(l, "choices", v, d->options, &d->n_options, e);
     if (json_kind(v) != JSON_OBJECT)
@@ -135,7 +135,7 @@ static int read_answer(const struct line *l, const char *field, struct json v,
     struct text t = {0};
     *out = -1;
     if (json_kind(v) == JSON_INTEGER && json_integer(v, &index)) {
-        if (strcmp(field, "gold") && labels_are_numbers(l, d->n_options))
+        if (strcmp(field, "gold") != 0 && labels_are_numbers(l, d->n_options))
             return error_set(e, PLUMB_INPUT,
                              "%s:%zu: field \"%s\": %lld may be an index or a label: write the "
                              "label in quotes, or the index (from 0) as \"gold\"",

@@ -233,13 +233,15 @@ static int lock_partial(struct trace_file *f, struct stat *st, struct plumb_erro
     return error_set(e, PLUMB_MACHINE, "%s keeps being replaced by other processes", f->partial);
 }
 
-/* Does the file begin with a header's length? Without one it was never laid out to the end. */
+/* Was the file laid out to the end? Until then it has no header's length, and is no larger than it
+   is to become. Anything else is resumed or refused, never overwritten. */
 static bool is_laid_out(const struct trace_file *f, const struct stat *st)
 {
     static const char nothing[8];
     char first[8] = {0};
     ssize_t n = st->st_size ? pread(f->fd, first, sizeof first, 0) : 0;
-    return n != 0 && memcmp(first, nothing, sizeof nothing) != 0;
+    return n < 0 || memcmp(first, nothing, sizeof nothing) != 0 ||
+           (size_t)st->st_size > f->layout.total;
 }
 
 static int map_partial(struct trace_file *f, struct plumb_error *e)
@@ -360,7 +362,7 @@ static int open_partial(struct trace *t, const struct buffer *header, const stru
                         struct plumb_error *e)
 {
     struct trace_file *f = t->file;
-    struct stat st;
+    struct stat st = {0};
     int status = lock_partial(f, &st, e);
     if (status)
         return status;

@@ -34,10 +34,10 @@ struct trace_header {
     const char *preset_hash;
     const char *task;
     const char *task_hash;
-    const char *precision;     /* "f32" or "bf16" */
-    const char *arithmetic;    /* instruction level that computed it; bits may differ between levels */
-    const char *lens;          /* "letters", "vocab", "none" */
-    const char *program;       /* "plumb 0.1.0" */
+    const char *precision;  /* "f32" or "bf16" */
+    const char *arithmetic; /* instruction level that computed it; bits may differ between levels */
+    const char *lens;       /* "letters", "vocab", "none" */
+    const char *program;    /* "plumb 0.1.0" */
     const char *const *groups; /* [n_groups] group names; `group` holds indices into these */
     int n_groups;
     size_t first; /* shard: the items are [first, first + n) of the whole task */

@@ -96,7 +96,7 @@ static void read_hidden_layers(struct reader *r, struct trace_header *h)
     int *layers = arena_alloc(r->arena, json_size(json_root(d)) + 1, sizeof *layers);
     if (!layers)
         r->status = error_memory(r->e, "the trace's header");
-    for (struct json_iterator i = json_each(json_root(d)); !r->status && json_next(&i);) {
+    for (struct json_iterator i = json_each(json_root(d)); layers && !r->status && json_next(&i);) {
         int64_t v;
         if (!json_integer(i.value, &v) || v < 0 || v > TRACE_MAX_LAYERS)
             wrong_element(r, "hidden_layers", "layer numbers");
@@ -115,7 +115,7 @@ static void read_groups(struct reader *r, struct trace_header *h)
     const char **groups = arena_alloc(r->arena, json_size(json_root(d)) + 1, sizeof *groups);
     if (!groups)
         r->status = error_memory(r->e, "the trace's header");
-    for (struct json_iterator i = json_each(json_root(d)); !r->status && json_next(&i);) {
+    for (struct json_iterator i = json_each(json_root(d)); groups && !r->status && json_next(&i);) {
         const char *s;
         size_t n;
         if (!json_string(i.value, &s, &n) || memchr(s, 0, n))
@@ -312,7 +312,9 @@ static int read_table(const struct reader *r, struct json root, size_t data, siz
 {
     size_t count = 0;
     struct entry *entries = mem_array(json_size(root), sizeof *entries);
-    int status = entries ? PLUMB_OK : error_memory(r->e, "the trace's header");
+    int status = PLUMB_OK;
+    if (!entries)
+        return error_memory(r->e, "the trace's header");
     for (struct json_iterator i = json_each(root); !status && json_next(&i);) {
         if (!strcmp(i.key, "__metadata__") || memchr(i.key, 0, i.key_size))
             continue;

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "task/questions_build.h"
 
@@ -168,15 +169,17 @@ static void option_counts_from_2_to_26_are_taken_and_27_refused(void **state)
 {
     (void)state;
     for (int n = 1; n <= 27; n++) {
-        char json[512] = "{\"question\": \"q\", \"choices\": [", csv[256] = "q";
+        struct buffer json = BUFFER_EMPTY, csv = BUFFER_EMPTY;
+        buffer_puts(&json, "{\"question\": \"q\", \"choices\": [");
+        buffer_puts(&csv, "q");
         for (int i = 0; i < n; i++) {
-            strcat(json, i ? ", \"o\"" : "\"o\"");
-            strcat(csv, ",o");
+            buffer_puts(&json, i ? ", \"o\"" : "\"o\"");
+            buffer_puts(&csv, ",o");
         }
-        strcat(json, "]}");
-        strcat(csv, ",A\n");
+        buffer_puts(&json, "]}");
+        buffer_puts(&csv, ",A\n");
         for (int f = 0; f < 2; f++) {
-            const char *text = f ? csv : json;
+            const char *text = buffer_string(f ? &csv : &json);
             enum question_format format = f ? QUESTION_CSV : QUESTION_JSONL;
             if (n < 2 || n > 26) {
                 refuse(text, format, ":1", "2 to 26");
@@ -186,6 +189,8 @@ static void option_counts_from_2_to_26_are_taken_and_27_refused(void **state)
             assert_int_equal(set.items[0].n_options, n);
             questions_free(&set);
         }
+        buffer_free(&json);
+        buffer_free(&csv);
     }
 }
 

@@ -117,11 +117,10 @@ static void joining_onto_one_of_the_shards_is_refused(void **state)
     write_shard("a", 0, 10, 5);
     write_shard("b", 10, SYNTHETIC_TOTAL - 10, 5);
     const char *paths[2] = {synthetic_path("a"), synthetic_path("b")};
-    size_t n;
+    size_t n = 0, m = 0;
     unsigned char *before = synthetic_read(paths[0], &n);
     assert_int_equal(trace_join(paths, 2, paths[0], &e), PLUMB_INPUT);
     assert_non_null(strstr(e.message, "holds another trace"));
-    size_t m;
     unsigned char *after = synthetic_read(paths[0], &m);
     assert_int_equal(n, m);
     assert_memory_equal(before, after, n);

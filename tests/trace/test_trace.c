@@ -35,7 +35,7 @@ static void says(const struct plumb_error *e, const char *part)
 static struct trace create(const char *path, const struct trace_header *h, size_t expect_resumed)
 {
     struct plumb_error e = {0};
-    struct trace t;
+    struct trace t = {0};
     size_t resumed = 999;
     if (trace_create(path, h, &t, &resumed, &e))
         fail_msg("%s", e.message);
@@ -81,6 +81,7 @@ static void what_was_written_is_read_back(void **state)
     assert_string_equal(t.header.task, h.task);
     assert_string_equal(t.header.task_hash, h.task_hash);
     assert_string_equal(t.header.precision, h.precision);
+    assert_string_equal(t.header.arithmetic, h.arithmetic);
     assert_string_equal(t.header.lens, h.lens);
     assert_string_equal(t.header.program, h.program);
     assert_int_equal(t.header.n_groups, 3);
@@ -196,7 +197,7 @@ static void refuse_other(const char *file, const struct trace_header *other, con
 {
     struct plumb_error e = {0};
     struct trace t;
-    size_t resumed, n, m;
+    size_t resumed, n = 0, m = 0;
     unsigned char *before = synthetic_read(synthetic_path(file), &n);
     assert_non_null(before);
     assert_int_equal(trace_create(synthetic_path("t"), other, &t, &resumed, &e), PLUMB_INPUT);
@@ -245,6 +246,9 @@ static void a_strangers_file_is_refused_and_untouched(void **state)
     (void)state;
     struct trace_header h = synthetic_header(0, SYNTHETIC_TOTAL);
     put("t.partial", "my thesis", 9);
+    refuse_other("t.partial", &h, "not a trace");
+    static const char zeros[10000]; /* larger than the trace: nothing that a killed run leaves */
+    put("t.partial", zeros, sizeof zeros);
     refuse_other("t.partial", &h, "not a trace");
     unlink(synthetic_path("t.partial"));
     put("t", "my thesis", 9);
