@@ -7,10 +7,13 @@ printable ASCII as single-character tokens, so that the file is complete.
 
 import math
 import re
+import zlib
 
 import gguf
 import numpy
 import torch
+
+import k_blocks
 
 ARCH = {
     "llama": "llama", "mistral": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe",
@@ -226,8 +229,28 @@ def write_vocabulary(out, arch, size):
 
 # ---- the file ----------------------------------------------------------------------------------------------------
 
-FILE_TYPES = {"": "ALL_F32", "F16": "MOSTLY_F16", "BF16": "MOSTLY_BF16", "Q8_0": "MOSTLY_Q8_0", "Q4_0": "MOSTLY_Q4_0",
+FILE_TYPES = {"": "ALL_F32", "K": "MOSTLY_Q4_K_M", "F16": "MOSTLY_F16", "BF16": "MOSTLY_BF16", "Q8_0": "MOSTLY_Q8_0", "Q4_0": "MOSTLY_Q4_0",
               "Q4_1": "MOSTLY_Q4_1", "Q5_0": "MOSTLY_Q5_0", "Q5_1": "MOSTLY_Q5_1"}
+
+
+# The case "K": one tensor of each kind in every block.
+K_KINDS = {"embed_tokens": "Q6_K", "q_proj": "Q2_K", "k_proj": "Q3_K", "v_proj": "Q4_K", "o_proj": "Q5_K",
+           "gate_proj": "Q3_K", "up_proj": "Q2_K", "down_proj": "Q6_K", "lm_head": "Q4_K"}
+
+
+def encode(case, name, w):
+    """(what the file holds, its type or None for f32, the values that it stands for)."""
+    if not case.quantise or w.ndim != 2:
+        return w, None, w
+    if case.quantise == "K":
+        kind = next(k for part, k in K_KINDS.items() if part in name)
+        generator = numpy.random.default_rng(zlib.crc32(f"{case.name} {name}".encode()))
+        raw, values = k_blocks.random_blocks(kind, w.shape, float(numpy.sqrt(numpy.mean(w * w))), generator)
+    else:
+        kind = case.quantise
+        raw = gguf.quantize(w, gguf.GGMLQuantizationType[kind])
+        values = gguf.dequantize(raw, gguf.GGMLQuantizationType[kind])
+    return raw, gguf.GGMLQuantizationType[kind], values
 
 
 def write(case, weights, path):
@@ -236,22 +259,16 @@ def write(case, weights, path):
     arch = ARCH[config["model_type"]]
     shape = Shape(config)
     names = gguf.get_tensor_name_map(arch_id(arch), shape.layers)
-    out = gguf.GGUFWriter(str(path), arch)
+    out = gguf.GGUFWriter(str(path), arch, split_max_tensors=case.split)
     out.add_type("model")
     out.add_name(case.name.replace("phi3", "phi 3"))  # llama.cpp expects special tokens of a model named phi3
     out.add_file_type(gguf.LlamaFileType[FILE_TYPES[case.quantise]])
     write_keys(out, arch, config, shape)
     write_vocabulary(out, arch, config["vocab_size"])
-    arrays = {k: v.to(torch.float32).numpy() for k, v in weights.items()}
-    held = {}
-    stacked = {}
-    for name, w in arrays.items():
-        if case.quantise and w.ndim == 2:
-            kind = gguf.GGMLQuantizationType[case.quantise]
-            held[name] = gguf.dequantize(gguf.quantize(w, kind), kind)
-        else:
-            held[name] = w
-        stacked[name] = transform(arch, config, shape, name, w)
+    held, types, stacked = {}, {}, {}
+    for name, w in weights.items():
+        raw, types[name], held[name] = encode(case, name, w.to(torch.float32).numpy())
+        stacked[name] = transform(arch, config, shape, name, raw)  # whole rows move, so blocks stay whole
     stack_layers(arch, config, shape, stacked)
     if config.get("tie_word_embeddings"):
         stacked.pop("lm_head.weight", None)
@@ -259,12 +276,7 @@ def write(case, weights, path):
         ours = name if name.startswith("blk.") else names.get_name(name, try_suffixes=(".weight", ".bias"))
         if ours is None:
             raise ValueError(f"{case.name}: GGUF has no name for {name}")
-        w = numpy.ascontiguousarray(w)
-        if case.quantise and w.ndim >= 2:
-            kind = gguf.GGMLQuantizationType[case.quantise]
-            out.add_tensor(ours, gguf.quantize(w, kind), raw_dtype=kind)
-        else:
-            out.add_tensor(ours, w)
+        out.add_tensor(ours, numpy.ascontiguousarray(w), raw_dtype=types.get(name))
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()

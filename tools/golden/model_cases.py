@@ -19,7 +19,8 @@ class Case:
     dtype: torch.dtype = torch.float32
     shards: int = 1
     gguf: bool = False
-    quantise: str = ""  # a ggml type: the case is a quantised GGUF alone
+    quantise: str = ""  # a ggml type, or K for a mix of K-quants: the case is a GGUF alone
+    split: int = 0  # tensors a GGUF file, 0 = one file
     embedding_scale: float = 0.5
     extra_tensors: dict = dataclasses.field(default_factory=dict)  # buffers that old checkpoints carry and readers ignore
     strip_prefix: str = ""  # hub layouts without the outer module's name
@@ -67,6 +68,7 @@ def llama_cases():
                             rope_theta=100000.0, rms_norm_eps=1e-8, rope_interleaved=False,
                             is_llama_config=True), gguf=True)
     yield Case("llama-sharded", "three shards and an index", llama_config(num_hidden_layers=2), shards=3)
+    yield Case("llama-gguf-split", "the GGUF in three files", llama_config(num_hidden_layers=2), gguf=True, split=8)
     yield Case("llama-bf16", "bf16 weights", llama_config(num_hidden_layers=2, torch_dtype="bfloat16"),
                dtype=torch.bfloat16)
     yield Case("llama-f16", "f16 weights", llama_config(num_hidden_layers=2, torch_dtype="float16"),
@@ -74,10 +76,14 @@ def llama_cases():
 
 
 def quantised_cases():
-    for kind in ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"):
-        yield Case(f"llama-{kind.lower()}", f"a {kind} GGUF alone; golden values of the dequantised weights",
+    for kind in ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"):
+        name = "llama-gguf-" if kind in ("F16", "BF16") else "llama-"
+        yield Case(name + kind.lower(), f"a {kind} GGUF alone; golden values of the dequantised weights",
                    llama_config(hidden_size=64, num_key_value_heads=2, intermediate_size=96, num_hidden_layers=2),
                    gguf=True, quantise=kind)
+    yield Case("llama-k", "a GGUF of Q2_K, Q3_K, Q4_K, Q5_K and Q6_K tensors; golden values of the dequantised weights",
+               llama_config(hidden_size=256, num_key_value_heads=1, intermediate_size=256, num_hidden_layers=1,
+                            rope_theta=500000.0), gguf=True, quantise="K")
 
 
 def qwen_cases():
