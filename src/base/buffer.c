@@ -86,7 +86,6 @@ void buffer_utf8(struct buffer *b, uint32_t code_point)
 void buffer_clear(struct buffer *b)
 {
     b->size = 0;
-    b->failed = false;
     if (b->data)
         b->data[0] = 0;
 }

@@ -199,37 +199,44 @@ static int temporary_open(const char *name, const struct stat *replaced)
     return fd;
 }
 
+/* Opens w's temporary file, or without one the place itself, as a stream. */
+static int writer_open_stream(struct file_writer *w, const struct stat *replaced,
+                              struct plumb_error *e)
+{
+    int fd =
+        w->temporary ? temporary_open(w->temporary, replaced) : open(w->path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_system(e, errno, "write", w->path);
+    w->stream = fdopen(fd, "wb");
+    if (w->stream)
+        return PLUMB_OK;
+    int status = error_system(e, errno, "write", w->path);
+    close(fd);
+    if (w->temporary)
+        unlink(w->temporary);
+    return status;
+}
+
 int file_writer_open(const char *path, struct file_writer *out, struct plumb_error *e)
 {
     struct file_writer w = {0};
-    int status = PLUMB_OK, fd = -1;
     struct stat st;
     *out = w;
     const bool exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode))
         return error_system(e, EISDIR, "write", path);
-    /* A device or a pipe (/dev/stdout) cannot be replaced by renaming: it is written as it is. */
-    const bool direct = exists && !S_ISREG(st.st_mode);
     w.path = real_name(path);
-    if (w.path && !direct)
+    if (!w.path)
+        return error_memory(e, "the name of an output file");
+    /* A device or a pipe (/dev/stdout) cannot be replaced by renaming: it is written as it is. */
+    if (!exists || S_ISREG(st.st_mode)) {
         w.temporary = temporary_name(w.path);
-    if (!w.path || (!direct && !w.temporary))
-        status = error_memory(e, "the name of an output file");
-    if (status == PLUMB_OK) {
-        fd = direct ? open(w.path, O_WRONLY | O_CLOEXEC)
-                    : temporary_open(w.temporary, exists ? &st : NULL);
-        if (fd < 0)
-            status = error_system(e, errno, "write", path);
-    }
-    if (status == PLUMB_OK) {
-        w.stream = fdopen(fd, "wb");
-        if (!w.stream) {
-            status = error_system(e, errno, "write", path);
-            close(fd);
-            if (w.temporary)
-                unlink(w.temporary);
+        if (!w.temporary) {
+            mem_free(w.path);
+            return error_memory(e, "the name of an output file");
         }
     }
+    int status = writer_open_stream(&w, exists ? &st : NULL, e);
     if (status != PLUMB_OK) {
         mem_free(w.path);
         mem_free(w.temporary);

@@ -17,13 +17,14 @@ struct file_map {
 };
 
 int file_map_open(const char *path, struct file_map *out, struct plumb_error *e);
-void file_map_close(struct file_map *m);                      /* idempotent */
-void file_map_forget(const struct file_map *m, const void *from, size_t n); /* MADV_DONTNEED on whole pages inside */
+void file_map_close(struct file_map *m); /* idempotent */
+/* MADV_DONTNEED on the whole pages inside: they come back from the file when they are read again. */
+void file_map_forget(const struct file_map *m, const void *from, size_t n);
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
-char *file_join(const char *folder, const char *name);        /* mem_free it; null when out of memory */
-const char *file_base_name(const char *path);                 /* points into path */
+char *file_join(const char *folder, const char *name); /* mem_free it; null when out of memory */
+const char *file_base_name(const char *path);          /* points into path */
 
 /* Sorted names (strcmp order) of a folder's entries, without "." and ".."; free with file_list_free. */
 struct file_list {
@@ -41,7 +42,8 @@ struct file_writer {
     char *path, *temporary; /* temporary is null for a device */
 };
 int file_writer_open(const char *path, struct file_writer *out, struct plumb_error *e);
-int file_writer_commit(struct file_writer *w, struct plumb_error *e); /* closes and frees in every case */
-void file_writer_abandon(struct file_writer *w);              /* idempotent; safe after commit */
+/* Closes and frees in every case. */
+int file_writer_commit(struct file_writer *w, struct plumb_error *e);
+void file_writer_abandon(struct file_writer *w); /* idempotent; safe after commit */
 
 #endif

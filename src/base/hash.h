@@ -21,7 +21,8 @@ void hash_hex(struct hash128 h, char out[33]);
 /* bytes -> int32. Keys are NOT copied: they must outlive the table. */
 struct hash_table;
 struct hash_table *hash_table_create(size_t expected);
-int hash_table_put(struct hash_table *t, const char *key, size_t n, int32_t value); /* 0 new, 1 replaced, -1 no memory */
+/* 0 new, 1 replaced, -1 no memory (and nothing changed) */
+int hash_table_put(struct hash_table *t, const char *key, size_t n, int32_t value);
 int32_t hash_table_get(const struct hash_table *t, const char *key, size_t n, int32_t missing);
 void hash_table_destroy(struct hash_table *t);
 

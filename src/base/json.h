@@ -36,20 +36,24 @@ struct json {
 /* Parses n bytes; `what` (a file name) begins every error. The text is not needed afterwards. */
 int json_parse(const char *text, size_t n, const char *what, struct json_document **out,
                struct plumb_error *e);
-int json_open(const char *path, struct json_document **out, struct plumb_error *e); /* a whole file */
+/* A whole file, as json_parse. */
+int json_open(const char *path, struct json_document **out, struct plumb_error *e);
 void json_close(struct json_document *d);
 struct json json_root(const struct json_document *d);
 
 enum json_kind json_kind(struct json v);
 const char *json_kind_name(enum json_kind k); /* "an array", "a string", ... for messages */
-struct json json_get(struct json object, const char *key); /* absent if no such key or not an object */
-struct json json_at(struct json array, size_t i);          /* O(i): iterate long arrays instead */
-size_t json_size(struct json v);                           /* elements or members; 0 for anything else */
-bool json_exists(struct json v);                           /* neither absent nor null */
+/* Absent if there is no such key or element, or the value is no object or array. json_at takes O(i): iterate long
+   arrays instead. */
+struct json json_get(struct json object, const char *key);
+struct json json_at(struct json array, size_t i);
+size_t json_size(struct json v); /* elements or members; 0 for anything else */
+bool json_exists(struct json v); /* neither absent nor null */
 
 /* Each returns false, and leaves *out alone, when the value is of another kind (or does not fit). */
-bool json_string(struct json v, const char **s, size_t *n); /* NUL-terminated, but may contain NUL */
-bool json_integer(struct json v, int64_t *out);            /* also a double with an integral value */
+/* The bytes are followed by a NUL and may contain NUL; they live as long as the document. */
+bool json_string(struct json v, const char **s, size_t *n);
+bool json_integer(struct json v, int64_t *out); /* also a double with an integral value */
 bool json_number(struct json v, double *out);
 bool json_bool(struct json v, bool *out);
 bool json_is_string(struct json v, const char *equal_to);
@@ -69,7 +73,7 @@ bool json_next(struct json_iterator *i);
    the same double; NaN and infinities print null. */
 struct json_writer {
     struct buffer *out;
-    int indent;      /* spaces a level; 0 = one line with ", " and ": " */
+    int indent; /* spaces a level; 0 = one line with ", " and ": " */
     int depth;
     bool after_key;
     uint64_t filled; /* bit d: something already stands in the container at depth d */
@@ -80,10 +84,12 @@ void json_write_array(struct json_writer *w);
 void json_write_end(struct json_writer *w, char bracket); /* '}' or ']' */
 void json_write_key(struct json_writer *w, const char *key);
 void json_write_string(struct json_writer *w, const char *s);
-void json_write_string_n(struct json_writer *w, const char *s, size_t n); /* invalid UTF-8 becomes U+FFFD */
+/* Invalid UTF-8 becomes U+FFFD, in strings and keys. */
+void json_write_string_n(struct json_writer *w, const char *s, size_t n);
 void json_write_integer(struct json_writer *w, int64_t v);
 void json_write_double(struct json_writer *w, double v);
-void json_write_float(struct json_writer *w, float v);    /* shortest that reads back to the same float */
+/* The shortest text that reads back to the same float, directly or by way of double. */
+void json_write_float(struct json_writer *w, float v);
 void json_write_bool(struct json_writer *w, bool v);
 void json_write_null(struct json_writer *w);
 void json_write_value(struct json_writer *w, struct json v); /* copies a parsed value */

@@ -479,8 +479,9 @@ bool json_integer(struct json v, int64_t *out)
         return true;
     if (to_element(v).type() != dom::element_type::DOUBLE || to_element(v).get(number))
         return false;
-    /* -2^63 and 2^63 are doubles; what lies from the one up to below the other fits. */
-    if (!(number >= -0x1p63 && number < 0x1p63) ||
+    constexpr double limit =
+        9223372036854775808.0; /* 2^63: the first that does not fit; -2^63 does */
+    if (!(number >= -limit && number < limit) ||
         number != static_cast<double>(static_cast<int64_t>(number)))
         return false;
     *out = static_cast<int64_t>(number);

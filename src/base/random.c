@@ -22,8 +22,8 @@ static void philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
     for (int round = 0; round < PHILOX_ROUNDS; round++) {
         uint64_t p0 = (uint64_t)multiplier[0] * c[0];
         uint64_t p1 = (uint64_t)multiplier[1] * c[2];
-        uint32_t next[4] = {(uint32_t)(p1 >> 32) ^ c[1] ^ k[0], (uint32_t)p1,
-                            (uint32_t)(p0 >> 32) ^ c[3] ^ k[1], (uint32_t)p0};
+        const uint32_t next[4] = {(uint32_t)(p1 >> 32) ^ c[1] ^ k[0], (uint32_t)p1,
+                                  (uint32_t)(p0 >> 32) ^ c[3] ^ k[1], (uint32_t)p0};
         for (int i = 0; i < 4; i++)
             c[i] = next[i];
         k[0] += weyl[0];

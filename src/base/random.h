@@ -16,8 +16,8 @@ struct random {
 struct random random_start(uint64_t seed, uint64_t stream);
 uint32_t random_u32(struct random *r);
 uint64_t random_u64(struct random *r);
-double random_uniform(struct random *r);                    /* [0, 1), 53 bits */
-uint64_t random_below(struct random *r, uint64_t n);        /* [0, n), unbiased; n >= 1 */
-double random_normal(struct random *r);                     /* Box-Muller, no cached half */
+double random_uniform(struct random *r);             /* [0, 1), 53 bits */
+uint64_t random_below(struct random *r, uint64_t n); /* [0, n), unbiased; n >= 1 */
+double random_normal(struct random *r);              /* Box-Muller, no cached half */
 
 #endif

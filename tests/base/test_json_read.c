@@ -328,11 +328,11 @@ struct bad {
 };
 #define BAD(text, says)                                                                            \
     {                                                                                              \
-        text, sizeof text - 1, says, true                                                          \
+        (text), sizeof(text) - 1, (says), true                                                     \
     }
 #define STRICT(text, says)                                                                         \
     {                                                                                              \
-        text, sizeof text - 1, says, false                                                         \
+        (text), sizeof(text) - 1, (says), false                                                    \
     }
 
 static const struct bad refused[] = {

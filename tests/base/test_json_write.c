@@ -235,7 +235,7 @@ static void every_number_reads_back_bit_for_bit(void **state)
             continue;
         written_double(&b, v);
         double back = read_back(&b);
-        if (memcmp(&back, &v, sizeof v) != 0)
+        if (back != v || signbit(back) != signbit(v))
             fail_msg("%a was written as %s", v, buffer_string(&b));
         uint32_t short_bits = (uint32_t)(bits >> 32);
         float f;
@@ -244,7 +244,7 @@ static void every_number_reads_back_bit_for_bit(void **state)
             continue;
         written_float(&b, f);
         float back_f = (float)read_back(&b);
-        if (memcmp(&back_f, &f, sizeof f) != 0)
+        if (back_f != f || signbit(back_f) != signbit(f))
             fail_msg("%a was written as %s", (double)f, buffer_string(&b));
         assert_true(b.size <= 15);
     }

@@ -124,7 +124,7 @@ static void bad_sequences_are_refused_at_their_first_byte(void **state)
         for (size_t before = 0; before < 20;
              before++) { /* at every place of the eight-byte steps */
             char text[40] = "aaaaaaaaaaaaaaaaaaaaaaaa";
-            strcpy(text + before, bad[i]);
+            memcpy(text + before, bad[i], strlen(bad[i]) + 1);
             assert_int_equal(utf8_check(text, before + strlen(bad[i])), before);
         }
     }
