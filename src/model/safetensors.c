@@ -9,6 +9,7 @@
 #include "model/safetensors.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,20 @@ static int read_type(struct json value, const char *what, const char *name, enum
                      what, name, found);
 }
 
+/* What stands there, for a message: a number itself, otherwise its kind. */
+static const char *found_text(struct json value, char out[40])
+{
+    int64_t integer;
+    double number;
+    if (json_kind(value) == JSON_INTEGER && json_integer(value, &integer))
+        snprintf(out, 40, "%" PRId64, integer);
+    else if (json_number(value, &number))
+        snprintf(out, 40, "%.17g", number);
+    else
+        snprintf(out, 40, "%s", json_kind_name(json_kind(value)));
+    return out;
+}
+
 /* A whole number >= 0; 3.0 is not one here, as in the reference. */
 static bool read_size(struct json value, size_t *out)
 {
@@ -96,11 +111,12 @@ static int read_shape(struct json value, const char *what, const char *name, str
     x->elements = 1;
     for (struct json_iterator i = json_each(value); json_next(&i);) {
         size_t dimension;
+        char found[40];
         if (!read_size(i.value, &dimension))
             return error_set(e, PLUMB_INPUT,
                              "%s: tensor %s: dimension %zu of \"shape\" is %s, expected a whole "
                              "number from 0 to 2^63-1",
-                             what, name, i.index, json_kind_name(json_kind(i.value)));
+                             what, name, i.index, found_text(i.value, found));
         x->shape[x->rank++] = dimension;
         if (!size_mul(x->elements, dimension, &x->elements))
             return error_set(

@@ -189,6 +189,8 @@ static void shapes_of_a_wrong_form(void **state)
     refuse_tensor("{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}", 1, "\"shape\" is");
     refuse_tensor("{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}", 1,
                   "9 dimensions, at most 8");
+    refuse_tensor("{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}", 1,
+                  "dimension 0 of \"shape\" is -1, expected a whole number");
 }
 
 static void products_that_overflow(void **state)
