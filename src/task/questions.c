@@ -19,8 +19,7 @@
 #include "base/utf8.h"
 #include "task/questions_build.h"
 
-/* ---- the builder
- * -------------------------------------------------------------------------------------------- */
+/* ---- the builder ---- */
 
 bool question_builder_full(const struct question_builder *b)
 {
@@ -185,8 +184,7 @@ int question_builder_add(struct question_builder *b, size_t line, const struct q
     return PLUMB_OK;
 }
 
-/* ---- from a path to a set
- * ----------------------------------------------------------------------------------- */
+/* ---- from a path to a set ---- */
 
 static bool ends_in(const char *s, size_t n, const char *ending)
 {

@@ -89,8 +89,7 @@ void trace_point(struct trace *t, uint8_t *base, const struct trace_layout *layo
     t->done = at[TRACE_DONE];
 }
 
-/* ---- checking what a finished trace holds
- * --------------------------------------------------------------------- */
+/* ---- checking what a finished trace holds ---- */
 
 /* One row of option logits: numbers or -inf for the options, -inf behind them. */
 static bool row_is_sane(const float *row, int options, int k)
@@ -178,8 +177,7 @@ int trace_open(const char *path, struct trace *out, struct plumb_error *e)
     return status;
 }
 
-/* ---- creating and resuming
- * ----------------------------------------------------------------------------------- */
+/* ---- creating and resuming ---- */
 
 static int sync_range(const struct trace_file *f, size_t from, size_t n, struct plumb_error *e)
 {
@@ -408,8 +406,7 @@ int trace_create(const char *path, const struct trace_header *h, struct trace *o
     return status;
 }
 
-/* ---- filling and finishing
- * ----------------------------------------------------------------------------------- */
+/* ---- filling and finishing ---- */
 
 int trace_flush(struct trace *t, struct plumb_error *e)
 {

@@ -13,8 +13,7 @@
 #include "base/size.h"
 #include "trace/trace_layout.h"
 
-/* ---- reading: the metadata
- * ----------------------------------------------------------------------------------- */
+/* ---- reading: the metadata ---- */
 
 struct reader {
     const char *what;
@@ -171,8 +170,7 @@ static int read_metadata(struct reader *r, struct trace_header *h)
     return r->status;
 }
 
-/* ---- reading: the tensor table
- * ------------------------------------------------------------------------------- */
+/* ---- reading: the tensor table ---- */
 
 /* One entry of the table: its bytes in the data section, and which of our arrays it is (-1:
  * another's). */

@@ -112,6 +112,16 @@ static inline unsigned char *synthetic_read(const char *path, size_t *n)
     return bytes;
 }
 
+/* A whole file into room bytes; 0 when it cannot be read or does not fit. */
+static inline int synthetic_load(const char *path, unsigned char *to, size_t room, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    *n = f ? fread(to, 1, room, f) : 0;
+    if (f)
+        fclose(f);
+    return *n > 0 && *n < room;
+}
+
 static inline int synthetic_same(const char *a, const char *b)
 {
     size_t n = 0, m = 0;

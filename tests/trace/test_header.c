@@ -13,7 +13,7 @@
 #include "synthetic.h"
 #include "trace/trace_layout.h"
 
-static unsigned char *good;
+static unsigned char good[16384];
 static size_t good_size, good_length; /* length: of the JSON text */
 
 static int setup(void **state)
@@ -21,7 +21,7 @@ static int setup(void **state)
     struct trace_header h = synthetic_header(0, SYNTHETIC_TOTAL);
     uint64_t n;
     if (synthetic_setup(state) || synthetic_write(synthetic_path("t"), &h, NULL) ||
-        !(good = synthetic_read(synthetic_path("t"), &good_size)))
+        !synthetic_load(synthetic_path("t"), good, sizeof good, &good_size))
         return -1;
     memcpy(&n, good, 8);
     good_length = (size_t)n;
@@ -30,7 +30,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    free(good);
     return synthetic_clear(state);
 }
 
@@ -53,8 +52,10 @@ static struct buffer edited(const char *from, const char *to, size_t pad)
     struct buffer b = BUFFER_EMPTY;
     const char *header = (const char *)good + 8;
     const char *at = memmem(header, good_length, from, strlen(from));
-    if (!at)
+    if (!at) {
         fail_msg("the header holds no %s", from);
+        return b;
+    }
     buffer_add(&b, good, 8);
     buffer_add(&b, header, (size_t)(at - header));
     buffer_puts(&b, to);

@@ -111,7 +111,7 @@ static void arrays_not_asked_for_are_null_and_not_in_the_file(void **state)
     assert_null(t.hidden);
     assert_non_null(t.logits);
     trace_close(&t);
-    size_t n;
+    size_t n = 0;
     unsigned char *bytes = synthetic_read(synthetic_path("t"), &n);
     assert_null(memmem(bytes, n, "\"hidden\"", 8));
     assert_int_equal(n % 64, SYNTHETIC_TOTAL * (16 + SYNTHETIC_K * 4 + 4 * 4 + 1) % 64);
@@ -300,7 +300,7 @@ static void a_file_that_appears_meanwhile_is_not_replaced(void **state)
     assert_int_equal(trace_finish(&t, &e), PLUMB_INPUT);
     says(&e, "appeared meanwhile");
     trace_close(&t);
-    size_t n;
+    size_t n = 0;
     unsigned char *bytes = synthetic_read(synthetic_path("t"), &n);
     assert_int_equal(n, 8);
     free(bytes);
