@@ -39,7 +39,8 @@ static int view(const void *bytes, size_t n, struct plumb_error *e)
     struct arena *arena = arena_create();
     void *aligned =
         mem_aligned(n + 1, 1); /* its own block: a sanitizer sees a read beyond the end */
-    memcpy(aligned, bytes, n);
+    if (aligned && bytes)
+        memcpy(aligned, bytes, n);
     int status = trace_view(aligned, n, "x.trace", arena, &t, e);
     mem_free(aligned);
     arena_destroy(arena);
