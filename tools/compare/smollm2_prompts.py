@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Reference next-token logits of SmolLM2-135M-Instruct on 24 real prompts, from transformers in f32.
+"""Reference next-token logits of a real model (made for SmolLM2-135M-Instruct) on 24 prompts, from transformers in f32.
 
-  python3 tools/compare/smollm2_prompts.py FOLDER [-o models/smollm2-reference.safetensors] [--mmlu MMLU/test]
+  python3 tools/compare/smollm2_prompts.py FOLDER [-o models/smollm2-reference.safetensors] [--mmlu MMLU/test] [--bos ID]
 
 FOLDER is what gguf_to_folder.py wrote from the GGUF file. Twelve prompts are plain text, twelve are MMLU questions in the
 `clean` style; without --mmlu the plain ones alone are written. The output holds, for prompt i, input_ids_i [n] i32, and
 logits [prompts, V] f32 at each last position, and `entropy` [prompts] in nats; its metadata has the texts as a JSON array
-under "prompts": {"header": TEXT or "", "text": TEXT}. Header and text are tokenised apart, as `plumb trace` does.
+under "prompts": {"header": TEXT or "", "text": TEXT}. Header and text are tokenised apart, as `plumb trace` does; special
+tokens inside the text are parsed. --bos puts a token in front, as Gemma wants it (2).
 
 Needs: torch, transformers >= 5, tokenizers, safetensors, numpy.
 """
@@ -54,6 +55,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("-o", "--output", type=pathlib.Path, default="models/smollm2-reference.safetensors")
     parser.add_argument("--mmlu", type=pathlib.Path)
+    parser.add_argument("--bos", type=int)
     options = parser.parse_args()
     torch.set_num_threads(1)
     transformers.logging.disable_progress_bar()
@@ -63,7 +65,8 @@ def main():
     prompts = [("", text) for text in PLAIN] + (list(mmlu_prompts(options.mmlu)) if options.mmlu else [])
     out, logits = {}, []
     for i, parts in enumerate(prompts):
-        ids = [t for part in parts for t in tokenizer.encode(part, add_special_tokens=False).ids]
+        ids = [] if options.bos is None else [options.bos]
+        ids += [t for part in parts for t in tokenizer.encode(part, add_special_tokens=False).ids]
         with torch.no_grad():
             last = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
         out[f"input_ids_{i}"] = numpy.array(ids, dtype=numpy.int32)
