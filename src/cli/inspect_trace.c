@@ -2,46 +2,15 @@
  * inspect_trace.c - what `plumb inspect` says about a trace: its provenance, how much is done, how
  * often it is right.
  */
-#include <math.h>
 #include <stdio.h>
 
 #include "cli/inspect.h"
-#include "trace/trace.h"
-
-/* What a trace says about its items: how many are done, and of these with a label, how many are
- * right. */
-struct tally {
-    size_t done, labelled, right;
-    double confidence; /* sum over the items done */
-};
-
-static struct tally trace_tally(const struct trace *t)
-{
-    struct tally sum = {0};
-    const int k = t->header.n_options;
-    for (size_t i = 0; i < t->header.n; i++) {
-        if (!t->done[i])
-            continue;
-        const float *z = t->logits + i * (size_t)k;
-        int best = 0;
-        double total = 0;
-        for (int j = 1; j < t->options[i]; j++)
-            if (z[j] > z[best])
-                best = j;
-        for (int j = 0; j < t->options[i]; j++)
-            total += exp((double)z[j] - z[best]);
-        sum.done++;
-        sum.confidence += 1 / total;
-        sum.labelled += t->label[i] >= 0;
-        sum.right += t->label[i] == best;
-    }
-    return sum;
-}
+#include "cli/trace_summary.h"
 
 static void tell_trace(struct description *d, const struct trace *t)
 {
     const struct trace_header *h = &t->header;
-    const struct tally sum = trace_tally(t);
+    const struct trace_tally sum = trace_tally(t, -1);
     char text[96];
     description_text(d, "model", "model", h->model);
     description_text(d, "fingerprint", "model_fingerprint", h->model_fingerprint);

@@ -135,7 +135,8 @@ static void table_widths(const struct table *t, size_t *widths)
     }
 }
 
-static void cell_print(const char *s, size_t n, size_t room, char alignment, bool last, FILE *to)
+/* Prints a cell after `gap` blanks; gives the blanks that belong behind it, so that no line ends in blanks. */
+static size_t cell_print(const char *s, size_t n, size_t room, char alignment, size_t gap, FILE *to)
 {
     size_t width = text_width(s, n);
     bool cut = width > room;
@@ -143,15 +144,14 @@ static void cell_print(const char *s, size_t n, size_t room, char alignment, boo
         n = text_fit(s, n, room - 1);
         width = text_width(s, n) + 1;
     }
-    int padding = (int)(room - width);
-    if (alignment == 'r')
-        fprintf(to, "%*s", padding, "");
+    size_t padding = room - width;
+    if (n == 0)
+        return gap + room;
+    fprintf(to, "%*s", (int)(alignment == 'r' ? gap + padding : gap), "");
     fwrite(s, 1, n, to);
     if (cut)
         fputs("…", to);
-    if (alignment == 'l' && !last)
-        fprintf(to, "%*s", padding, "");
-    fputs(last ? "\n" : "  ", to);
+    return alignment == 'r' ? 0 : padding;
 }
 
 bool table_print(struct table *t, FILE *to)
@@ -162,14 +162,16 @@ bool table_print(struct table *t, FILE *to)
     bool good = widths && !t->failed;
     if (good) {
         table_widths(t, widths);
-        for (size_t i = 0; i < t->cells; i++) {
+        for (size_t i = 0, gap = 0; i < t->cells; i++) {
             size_t n, c = i % t->columns;
             const char *s = cell_text(t, i, &n);
             if (i == 0)
                 fputs(style_on(to, STYLE_BOLD), to);
-            cell_print(s, n, widths[c], t->alignment[c], c + 1 == t->columns, to);
+            gap = cell_print(s, n, widths[c], t->alignment[c], c ? gap + 2 : 0, to);
             if (i + 1 == t->columns)
                 fputs(style_off(to), to);
+            if (c + 1 == t->columns)
+                fputc('\n', to);
         }
         good = !ferror(to);
     }

@@ -8,7 +8,7 @@
 #include "cli/output.h"
 
 const struct verb *const verbs[] = {
-    NULL,
+    &verb_trace, &verb_inspect, &verb_tokenize, &verb_bench, NULL,
 };
 
 void verb_overview(FILE *to)
@@ -36,6 +36,7 @@ void verb_help(const struct verb *v, FILE *to)
     fprintf(to, "\n%sOptions%s\n", style_on(to, STYLE_BOLD), style_off(to));
     options_help(v->options, to);
     options_help(options_common, to);
+    fprintf(to, "Of choices parted by | the first is the default.\n");
     fprintf(to, "\n%sExamples%s\n", style_on(to, STYLE_BOLD), style_off(to));
     for (const char *const(*x)[2] = v->examples; (*x)[0]; x++) {
         fprintf(to, "  %s\n", (*x)[0]);
@@ -49,7 +50,7 @@ bool verb_parse(const struct verb *v, int argc, char **argv, void *into, int lea
     struct plumb_error e = {0};
     *status = options_parse(v->options, argc, argv, into, operands, &e);
     if (*status != PLUMB_OK) {
-        fprintf(stderr, "plumb %s: %s. 'plumb help %s' lists the options\n", v->name, e.message,
+        fprintf(stderr, "plumb %s: %s ('plumb help %s' lists the options)\n", v->name, e.message,
                 v->name);
         return false;
     }

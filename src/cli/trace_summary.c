@@ -1,0 +1,94 @@
+/*
+ * trace_summary.c - accuracy, mean confidence and option mass of a trace, by group. The metrics proper are elsewhere; this is
+ * what a person wants to see when a run ends.
+ */
+#include "cli/trace_summary.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "cli/output.h"
+
+struct trace_tally trace_tally(const struct trace *t, int group)
+{
+    struct trace_tally sum = {0};
+    const size_t k = (size_t)t->header.n_options;
+    for (size_t i = 0; i < t->header.n; i++) {
+        if (!t->done[i] || (group >= 0 && t->group[i] != group))
+            continue;
+        const float *z = t->logits + i * k;
+        int best = 0;
+        double total = 0;
+        for (int j = 1; j < t->options[i]; j++)
+            if (z[j] > z[best])
+                best = j;
+        for (int j = 0; j < t->options[i]; j++)
+            total += exp((double)z[j] - (double)z[best]);
+        sum.done++;
+        sum.confidence += 1 / total;
+        sum.option_mass += (double)t->option_mass[i];
+        sum.labelled += t->label[i] >= 0;
+        sum.right += t->label[i] == best;
+    }
+    return sum;
+}
+
+static void add_row(struct table *table, const char *name, const struct trace_tally *s)
+{
+    char count[32];
+    struct buffer shown = BUFFER_EMPTY;
+    output_visible(&shown, name, strlen(name));
+    table_cell(table, "%s", buffer_string(&shown));
+    buffer_free(&shown);
+    table_cell(table, "%s", human_grouped(s->done, count));
+    if (s->labelled)
+        table_cell(table, "%.3f", (double)s->right / (double)s->labelled);
+    else
+        table_cell(table, "-");
+    table_cell(table, s->done ? "%.3f" : "-", s->confidence / (double)s->done);
+    table_cell(table, s->done ? "%.3f" : "-", s->option_mass / (double)s->done);
+}
+
+bool trace_summary_print(const struct trace *t, int most, FILE *to)
+{
+    struct table *table = table_create("lrrrr");
+    const struct trace_tally all = trace_tally(t, -1);
+    const int n = t->header.n_groups;
+    static const char *const heads[] = {"group", "questions", "accuracy", "confidence",
+                                        "option mass"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        table_cell(table, "%s", heads[i]);
+    for (int g = 0; n > 1 && n <= most && g < n; g++) {
+        const struct trace_tally s = trace_tally(t, g);
+        add_row(table, t->header.groups[g], &s);
+    }
+    add_row(table, "all", &all);
+    return table_print(table, to);
+}
+
+static void write_tally(struct result *r, const struct trace_tally *s)
+{
+    const double n = s->done ? (double)s->done : NAN; /* NaN is written as null */
+    json_write_object(&r->json);
+    result_integer(r, "done", (int64_t)s->done);
+    result_integer(r, "labelled", (int64_t)s->labelled);
+    result_double(r, "accuracy", s->labelled ? (double)s->right / (double)s->labelled : NAN);
+    result_double(r, "mean_confidence", s->confidence / n);
+    result_double(r, "mean_option_mass", s->option_mass / n);
+    json_write_end(&r->json, '}');
+}
+
+void trace_summary_json(const struct trace *t, struct result *r)
+{
+    const struct trace_tally all = trace_tally(t, -1);
+    json_write_key(&r->json, "all");
+    write_tally(r, &all);
+    json_write_key(&r->json, "groups");
+    json_write_object(&r->json);
+    for (int g = 0; g < t->header.n_groups; g++) {
+        const struct trace_tally s = trace_tally(t, g);
+        json_write_key(&r->json, t->header.groups[g]);
+        write_tally(r, &s);
+    }
+    json_write_end(&r->json, '}');
+}
