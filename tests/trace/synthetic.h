@@ -37,7 +37,6 @@ static inline struct trace_header synthetic_header(size_t first, size_t n)
         .task_hash = "fedcba9876543210fedcba9876543210",
         .precision = "f32",
         .arithmetic = "avx2",
-        .arithmetic = "avx2",
         .lens = "letters",
         .program = "plumb 0.1.0",
         .groups = synthetic_groups,
