@@ -382,6 +382,31 @@ static void a_write_that_fails_leaves_the_old_file(void **state)
     }
 }
 
+static void a_write_that_failed_for_a_while_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct file_writer w;
+    struct plumb_error e;
+    struct rlimit before, low;
+    const char *path = in_folder("for a while");
+    put_file(path, "old", 3);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    low = before;
+    low.rlim_cur = 10;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(file_writer_open(path, &w, &e), PLUMB_OK);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    for (size_t i = 0; i < 20; i++)
+        fputc('x', w.stream);
+    fflush(w.stream);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    fputs("there is room again", w.stream);
+    assert_int_equal(file_writer_commit(&w, &e), PLUMB_MACHINE);
+    assert_file_holds(path, "old");
+    assert_nothing_temporary();
+}
+
 static void no_memory_is_reported_and_leaves_nothing(void **state)
 {
     (void)state;
@@ -425,6 +450,7 @@ int main(void)
         cmocka_unit_test(an_unwritable_place_is_refused_by_name),
         cmocka_unit_test(a_full_device_is_reported_by_the_commit),
         cmocka_unit_test(a_write_that_fails_leaves_the_old_file),
+        cmocka_unit_test(a_write_that_failed_for_a_while_is_not_forgotten),
         cmocka_unit_test(no_memory_is_reported_and_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

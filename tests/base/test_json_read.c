@@ -152,6 +152,8 @@ static void integers_are_exact_and_the_rest_is_double(void **state)
         {"1000000000000000019884624838656", JSON_DOUBLE, false, 0,
          1e30}, /* as transformers writes "no limit" */
         {"-1000000000000000019884624838656", JSON_DOUBLE, false, 0, -1e30},
+        {"9223372036854775808.0", JSON_DOUBLE, false, 0, 0x1p63},
+        {"-9223372036854775808.0", JSON_DOUBLE, true, INT64_MIN, -0x1p63},
         {"3.0", JSON_DOUBLE, true, 3, 3},
         {"-1e3", JSON_DOUBLE, true, -1000, -1000},
         {"0.1", JSON_DOUBLE, false, 0, 0.1},
@@ -163,25 +165,37 @@ static void integers_are_exact_and_the_rest_is_double(void **state)
         {"0.500000000000000166533453693773481063544750213623046875", JSON_DOUBLE, false, 0,
          0.5000000000000002},
     };
-    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
-        /* The integers that are too long for simdjson change nothing around them. */
-        char text[200];
-        snprintf(text, sizeof text,
-                 "[%s, 17, \"12345678901234567890123\", -9223372036854775808, %s]", of[i].text,
-                 of[i].text);
+    /* An integer that is too long for simdjson changes nothing around it: neither strings of digits, nor exponents,
+       nor the integers that just fit. */
+    static const char *const around[] = {
+        "[%s, -9223372036854775808, 9223372036854775807, \"12345678901234567890123\", "
+        "\"\\\"12345678901234567890123\\\\\", 1e-10000000000000000000000, "
+        "1e00000000000000000000005]",
+        "[%s, -9223372036854775808, 9223372036854775807, \"12345678901234567890123\", "
+        "\"\\\"12345678901234567890123\\\\\", 1e-10000000000000000000000, "
+        "1e00000000000000000000005, "
+        "123456789012345678901234567890]"};
+    for (size_t i = 0; i < 2 * (sizeof of / sizeof *of); i++) {
+        char text[400];
+        snprintf(text, sizeof text, around[i % 2], of[i / 2].text);
         struct json_document *d = parse(text);
         struct json root = json_root(d), v = json_at(root, 0);
         int64_t integer = 4711;
         double number = 4711;
-        if (json_kind(v) != of[i].kind)
-            fail_msg("%s is taken for %s", of[i].text, json_kind_name(json_kind(v)));
-        assert_int_equal(json_integer(v, &integer), of[i].fits);
-        assert_int_equal(integer, of[i].fits ? of[i].integer : 4711);
-        assert_true(json_number(v, &number) && number == of[i].number);
-        assert_true(json_integer(json_at(root, 1), &integer) && integer == 17);
-        assert_true(json_is_string(json_at(root, 2), "12345678901234567890123"));
-        assert_true(json_integer(json_at(root, 3), &integer) && integer == INT64_MIN);
-        assert_true(json_number(json_at(root, 4), &number) && number == of[i].number);
+        const bool fits = of[i / 2].fits;
+        if (json_kind(v) != of[i / 2].kind)
+            fail_msg("%s is taken for %s", of[i / 2].text, json_kind_name(json_kind(v)));
+        assert_int_equal(json_integer(v, &integer), fits);
+        assert_true(integer == (fits ? of[i / 2].integer : 4711));
+        assert_true(json_number(v, &number) && number == of[i / 2].number);
+        assert_int_equal(json_kind(json_at(root, 1)), JSON_INTEGER);
+        assert_true(json_integer(json_at(root, 1), &integer) && integer == INT64_MIN);
+        assert_int_equal(json_kind(json_at(root, 2)), JSON_INTEGER);
+        assert_true(json_integer(json_at(root, 2), &integer) && integer == INT64_MAX);
+        assert_true(json_is_string(json_at(root, 3), "12345678901234567890123"));
+        assert_true(json_is_string(json_at(root, 4), "\"12345678901234567890123\\"));
+        assert_true(json_number(json_at(root, 5), &number) && number == 0);
+        assert_true(json_number(json_at(root, 6), &number) && number == 1e5);
         json_close(d);
     }
 }
@@ -390,6 +404,7 @@ static const struct bad refused[] = {
     BAD("\"abc\\", "after a backslash"),
     BAD("'abc'", "found '''"),
     BAD("\"a\nb\"", "found the byte 0x0A, expected an escape"),
+    BAD("\"a\x1F\"", "found the byte 0x1F, expected an escape"),
     BAD("\"a\tb\"", "found the byte 0x09, expected an escape"),
     BAD("\"a\0b\"", "found the byte 0x00, expected an escape"),
     BAD("[1]\0", "found the byte 0x00, expected nothing"),
