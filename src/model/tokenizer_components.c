@@ -89,7 +89,10 @@ static int want_type(struct json object, const char *where, const char **type,
     if (json_kind(object) != JSON_OBJECT)
         return error_set(e, PLUMB_INPUT, "the %s is %s, expected an object or null", where,
                          json_kind_name(json_kind(object)));
-    return want_string(object, "type", where, type, &n, e);
+    int status = want_string(object, "type", where, type, &n, e);
+    if (status == PLUMB_OK && strlen(*type) != n)
+        return error_set(e, PLUMB_INPUT, "the %s has a type with a NUL in it", where);
+    return status;
 }
 
 static int refuse_type(const char *where, const char *type, struct plumb_error *e)

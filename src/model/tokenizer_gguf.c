@@ -365,7 +365,8 @@ int tokenizer_open_gguf(const struct gguf *g, struct tokenizer **out, struct plu
     buffer_free(&r.described);
     if (status) {
         tokenizer_close(r.t);
-        return error_prefix(e, "%s", gguf_path(g));
+        error_prefix(e, "%s", gguf_path(g));
+        return status;
     }
     *out = r.t;
     return PLUMB_OK;

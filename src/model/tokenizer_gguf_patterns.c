@@ -129,7 +129,7 @@ static const struct {
     {"hunyuan", qwen2, 0},
     {"solar-open", qwen2, 0},
     {"grok-2", qwen2, 0},
-    {"qwen35", qwen35, CUT_NFC},
+    {"qwen35", qwen35, 0},
     {"minicpm5", minicpm5, CUT_WHOLE_PIECES},
     {"tekken", tekken, CUT_WHOLE_PIECES | CUT_BOS},
     {"gpt-4o", gpt4o, 0},

@@ -395,24 +395,46 @@ static int read_eos(struct tokenizer *t, const char *path, struct plumb_error *e
     return status;
 }
 
-int tokenizer_open_json(const char *path, struct tokenizer **out, struct plumb_error *e)
+/* The document's own errors name `what` already; those of its content do not. */
+static int open_document(const struct json_document *d, const char *what, struct tokenizer **out,
+                         struct plumb_error *e)
 {
-    *out = NULL;
-    struct json_document *d = NULL;
-    int status = json_open(path, &d, e);
-    if (status)
-        return status;
     struct tokenizer *t = tokenizer_new();
-    status = t ? read_root(t, json_root(d), e) : error_memory(e, "the tokenizer");
-    if (status == PLUMB_OK)
-        status = read_eos(t, path, e);
-    else
-        error_prefix(e, "%s", path);
-    json_close(d);
+    int status = t ? read_root(t, json_root(d), e) : error_memory(e, "the tokenizer");
     if (status) {
         tokenizer_close(t);
+        error_prefix(e, "%s", what);
         return status;
     }
     *out = t;
     return PLUMB_OK;
+}
+
+int tokenizer_from_json(const char *text, size_t n, const char *what, struct tokenizer **out,
+                        struct plumb_error *e)
+{
+    struct json_document *d = NULL;
+    *out = NULL;
+    int status = json_parse(text, n, what, &d, e);
+    if (status == PLUMB_OK)
+        status = open_document(d, what, out, e);
+    json_close(d);
+    return status;
+}
+
+int tokenizer_open_json(const char *path, struct tokenizer **out, struct plumb_error *e)
+{
+    struct json_document *d = NULL;
+    *out = NULL;
+    int status = json_open(path, &d, e);
+    if (status == PLUMB_OK)
+        status = open_document(d, path, out, e);
+    json_close(d);
+    if (status == PLUMB_OK)
+        status = read_eos(*out, path, e);
+    if (status) {
+        tokenizer_close(*out);
+        *out = NULL;
+    }
+    return status;
 }

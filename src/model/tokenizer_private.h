@@ -263,6 +263,9 @@ struct encode_scratch {
 /* Steps in opening that both file kinds share (tokenizer.c). */
 struct tokenizer *tokenizer_new(void);
 int tokenizer_finish(struct tokenizer *t, struct plumb_error *e); /* sorts the added tokens */
+/* A tokenizer.json in memory; `what` names it in errors. The files beside one are not looked at. */
+int tokenizer_from_json(const char *text, size_t n, const char *what, struct tokenizer **out,
+                        struct plumb_error *e);
 /* The hash of vocabulary, merges and of `pipeline`, a text that says everything else. */
 int tokenizer_compute_hash(struct tokenizer *t, const struct bpe_merge *order, size_t count,
                            const char *pipeline, size_t n, struct plumb_error *e);
