@@ -74,24 +74,48 @@ int matrix_create(enum level level, enum weight_type type, bool exact_only, size
     return PLUMB_OK;
 }
 
+/* One row into its column of a panel: strided, for rows that come out of order. */
+static void put_row(struct matrix *w, size_t i, const float *from)
+{
+    const size_t NR = (size_t)w->kernels->columns, K = w->K, at = i / NR * K * NR + i % NR;
+    for (size_t k = 0; k < K; k++) {
+        if (w->f32)
+            w->f32[at + k * NR] = from[k];
+        else
+            w->bf16[at + k * NR] = f32_to_bf16(from[k]);
+    }
+}
+
+/* A whole panel from NR rows: written from end to end. */
+static void put_panel(struct matrix *w, size_t panel, const float *rows)
+{
+    const size_t NR = (size_t)w->kernels->columns, K = w->K;
+    size_t at = panel * K * NR;
+    for (size_t k = 0; k < K; k++)
+        for (size_t r = 0; r < NR; r++, at++) {
+            if (w->f32)
+                w->f32[at] = rows[r * K + k];
+            else
+                w->bf16[at] = f32_to_bf16(rows[r * K + k]);
+        }
+}
+
 void matrix_put_rows(struct matrix *w, size_t row, size_t n, const float *rows)
 {
     assert(row + n <= w->N);
     const size_t NR = (size_t)w->kernels->columns, K = w->K;
-    for (size_t r = 0; r < n; r++) {
-        const float *from = rows + r * K;
-        size_t i = row + r;
-        if (w->for_onednn) {
-            for (size_t k = 0; k < K; k++)
-                w->bf16[i * K + k] = f32_to_bf16(from[k]);
-        } else if (w->f32) {
-            float *to = w->f32 + i / NR * K * NR + i % NR;
-            for (size_t k = 0; k < K; k++)
-                to[k * NR] = from[k];
+    if (w->for_onednn) {
+        for (size_t i = 0; i < n * K; i++)
+            w->bf16[row * K + i] = f32_to_bf16(rows[i]);
+        return;
+    }
+    for (size_t r = 0; r < n;) {
+        if ((row + r) % NR == 0 && n - r >= NR) {
+            put_panel(w, (row + r) / NR, rows + r * K);
+            r += NR;
         } else {
-            uint16_t *to = w->bf16 + i / NR * K * NR + i % NR;
-            for (size_t k = 0; k < K; k++)
-                to[k * NR] = f32_to_bf16(from[k]);
+            put_row(w, row + r, rows + r * K);
+            r++;
         }
     }
 }

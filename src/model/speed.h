@@ -1,0 +1,36 @@
+/*
+ * speed.h - how fast the forward pass runs here, beside the machine's own ceilings. What `plumb bench` prints.
+ */
+#ifndef MODEL_SPEED_H
+#define MODEL_SPEED_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "model/model.h"
+
+struct speed_options {
+    int prompt;  /* tokens of a prompt */
+    int prompts; /* prompts of a batch */
+    int rounds;  /* each thing is measured this often, in turn with the others; the best counts */
+    const struct progress *progress;
+};
+struct speed_options speed_options_default(void);
+
+struct speed {
+    double prefill; /* tokens/s, logits of no position */
+    double lens;    /* tokens/s with the letters' logits at every layer */
+    double flops;   /* FLOP/s of the linear layers during prefill */
+    double peak;    /* FLOP/s of the multiply-add units in the model's precision */
+    double
+        onednn_bf16; /* FLOP/s of oneDNN's own product on the model's largest layer, 0 where it has none */
+    double onednn_f32;
+    double bandwidth;     /* bytes/s of reading memory */
+    size_t peak_resident; /* bytes of the process so far */
+};
+
+int speed_measure(const struct model *m, const struct speed_options *o, struct speed *out,
+                  struct plumb_error *e);
+
+#endif
