@@ -109,6 +109,7 @@ static int check_count(const struct cursor *c, const char *field, uint64_t count
 static int read_header(struct cursor *c, uint32_t *version, size_t *n_tensors, size_t *n_keys)
 {
     c->inside = "the header";
+    *version = 0;
     if (c->size < 4 || memcmp(c->bytes, "GGUF", 4) != 0)
         return error_set(c->e, PLUMB_INPUT, "%s: not a GGUF file: it does not begin with \"GGUF\"",
                          c->what);
@@ -224,7 +225,7 @@ static int take_value(struct cursor *c, struct gguf_key *k)
 
 static int read_key(struct cursor *c, struct gguf_key *k)
 {
-    struct gguf_string name;
+    struct gguf_string name = {0};
     const size_t at = c->at;
     const int status = take_string(c, "the name", &name);
     if (status != PLUMB_OK)
@@ -383,7 +384,7 @@ static int take_offset(struct cursor *c, const struct gguf_file *f, struct entry
 /* `name` receives the tensor's name, ended with NUL. */
 static int read_tensor(struct cursor *c, const struct gguf_file *f, struct entry *x, char *name)
 {
-    struct gguf_string s;
+    struct gguf_string s = {0};
     const size_t at = c->at;
     c->inside = "a tensor";
     int status = take_string(c, "the name", &s);
@@ -409,34 +410,41 @@ static int read_tensor(struct cursor *c, const struct gguf_file *f, struct entry
     return status;
 }
 
-static int compare_offsets(const void *a, const void *b)
+/* Where a tensor's data lie, for comparing neighbours. */
+struct extent {
+    size_t offset, bytes;
+    const char *name;
+};
+
+static int compare_extents(const void *a, const void *b)
 {
-    const struct entry *x = *(const struct entry *const *)a, *y = *(const struct entry *const *)b;
+    const struct extent *x = a, *y = b;
     if (x->offset != y->offset)
         return x->offset < y->offset ? -1 : 1;
     return 0;
 }
 
-/* Sorts pointers to the tensors that have data, and compares neighbours. */
+/* `extents` has room for n; tensors without data overlap nothing. */
 static int check_overlap(const struct cursor *c, const struct entry *entries, size_t n,
-                         const struct entry **sorted)
+                         struct extent *extents)
 {
     size_t filled = 0;
-    for (size_t i = 0; i < n; i++)
-        if (entries[i].tensor.bytes > 0)
-            sorted[filled++] = &entries[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct tensor *x = &entries[i].tensor;
+        if (x->bytes > 0)
+            extents[filled++] = (struct extent){entries[i].offset, x->bytes, x->name};
+    }
     if (filled > 1)
-        qsort(sorted, filled, sizeof *sorted, compare_offsets);
+        qsort(extents, filled, sizeof *extents, compare_extents);
     for (size_t i = 1; i < filled; i++) {
-        const struct entry *x = sorted[i - 1], *y = sorted[i];
-        if (y->offset - x->offset < x->tensor.bytes) {
+        const struct extent *x = &extents[i - 1], *y = &extents[i];
+        if (y->offset - x->offset < x->bytes) {
             char first[NAME_TEXT_SIZE], second[NAME_TEXT_SIZE];
             return error_set(c->e, PLUMB_INPUT,
                              "%s: tensor %s at offset %zu overlaps tensor %s at offset %zu, which "
                              "has %zu bytes",
-                             c->what, name_text(y->tensor.name, strlen(y->tensor.name), second),
-                             y->offset, name_text(x->tensor.name, strlen(x->tensor.name), first),
-                             x->offset, x->tensor.bytes);
+                             c->what, name_text(y->name, strlen(y->name), second), y->offset,
+                             name_text(x->name, strlen(x->name), first), x->offset, x->bytes);
         }
     }
     return PLUMB_OK;
@@ -476,9 +484,9 @@ static int read_tensors(struct cursor *c, const struct gguf_file *f, size_t n, i
         return PLUMB_OK;
     struct entry *entries = mem_zalloc(n, sizeof *entries);
     char(*names)[TENSOR_NAME_MOST + 1] = mem_array(n, sizeof *names);
-    const struct entry **sorted = mem_array(n, sizeof *sorted);
+    struct extent *extents = mem_array(n, sizeof *extents);
     int status =
-        entries && names && sorted ? PLUMB_OK : error_memory(c->e, "the tensors of a GGUF file");
+        entries && names && extents ? PLUMB_OK : error_memory(c->e, "the tensors of a GGUF file");
     for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
         entries[i].tensor.file = file;
         entries[i].tensor.name = names[i];
@@ -487,10 +495,10 @@ static int read_tensors(struct cursor *c, const struct gguf_file *f, size_t n, i
     if (status == PLUMB_OK)
         status = place_data(c, f, entries, n);
     if (status == PLUMB_OK)
-        status = check_overlap(c, entries, n, sorted);
+        status = check_overlap(c, entries, n, extents);
     for (size_t i = 0; i < n && status == PLUMB_OK; i++)
         status = tensors_add(t, &entries[i].tensor, c->e);
-    mem_free(sorted);
+    mem_free(extents);
     mem_free(names);
     mem_free(entries);
     return status;

@@ -109,14 +109,14 @@ bool gguf_integer_at(enum gguf_type type, const uint8_t *p, int64_t *out)
             return false;
         *out = (int64_t)v;
         return true;
-    case GGUF_I8:
-        *out = (int8_t)v;
+    case GGUF_I8: /* flipping the sign bit and taking it off again extends it */
+        *out = (int64_t)(v ^ 0x80) - 0x80;
         return true;
     case GGUF_I16:
-        *out = (int16_t)v;
+        *out = (int64_t)(v ^ 0x8000) - 0x8000;
         return true;
     case GGUF_I32:
-        *out = (int32_t)v;
+        *out = (int64_t)(v ^ 0x80000000) - 0x80000000;
         return true;
     case GGUF_I64:
         *out = (int64_t)v;

@@ -210,11 +210,12 @@ int safetensors_writer_open(const char *path, const struct safetensors_entry *en
     struct buffer header = BUFFER_EMPTY;
     struct safetensors_writer *w = mem_zalloc(1, sizeof *w);
     size_t *offsets = mem_array(n + 1, sizeof *offsets);
-    int status = PLUMB_OK;
-    if (!w || !offsets)
-        status = error_memory(e, "a safetensors file");
-    if (status == PLUMB_OK)
-        status = safetensors_header(entries, n, notes, n_notes, &header, offsets, e);
+    if (!w || !offsets) {
+        mem_free(w);
+        mem_free(offsets);
+        return error_memory(e, "a safetensors file");
+    }
+    int status = safetensors_header(entries, n, notes, n_notes, &header, offsets, e);
     if (status == PLUMB_OK)
         status = file_writer_open(path, &w->file, e);
     if (status == PLUMB_OK) {

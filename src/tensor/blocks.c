@@ -191,8 +191,9 @@ static void unpack_q6_k(const uint8_t *b, float *to)
 typedef void unpack(const uint8_t *block, float *to);
 
 /* Inlined for each type, so that the loop over blocks does not call through a pointer. */
-static inline __attribute__((always_inline)) void
-each_block(unpack *one, size_t elements, size_t bytes, const uint8_t *from, size_t n, float *to)
+static inline __attribute__((always_inline)) void each_block(unpack *one, size_t elements,
+                                                             size_t bytes, const uint8_t *from,
+                                                             size_t n, float *to)
 {
     for (size_t i = 0; i < n; i++)
         one(from + i * bytes, to + i * elements);

@@ -110,8 +110,8 @@ uint16_t f32_to_f16(float f)
         return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
     if (magnitude >= 0x477ff000u) /* 65520 and above round to infinity */
         return (uint16_t)(sign | 0x7c00);
-    if (magnitude <
-        0x33000001u) /* 2^-25 and below round to zero, the tie 2^-25 too: zero is even */
+    /* 2^-25 and below round to zero: the tie, 2^-25 itself, goes to the even one, and that is zero */
+    if (magnitude < 0x33000001u)
         return (uint16_t)sign;
 
     /* Below 2^-14 the half is subnormal: the significand, its hidden bit written out, moves further

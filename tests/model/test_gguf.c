@@ -395,7 +395,8 @@ static void split_files_that_do_not_belong_together_are_refused(void **state)
     write_split("a-00001-of-00002.gguf", 0, 2, 2, "t0");
     expect_split_refused("a-00001-of-00002.gguf", "a-00002-of-00002.gguf"); /* is missing */
     write_split("a-00002-of-00002.gguf", 1, 2, 2, "t1");
-    expect_split_refused("a-00002-of-00002.gguf", "-00001-of-00002.gguf"); /* open the first */
+    expect_split_refused("a-00002-of-00002.gguf",
+                         "this is file 2 of 2 of a split model; open the first");
     write_split("a-00002-of-00002.gguf", 0, 2, 2, "t1");
     expect_split_refused("a-00001-of-00002.gguf", "split.no is 0 and split.count 2");
     write_split("a-00002-of-00002.gguf", 1, 5, 2, "t1");

@@ -169,7 +169,10 @@ static void names_fit_for_messages(void **state)
     char text[NAME_TEXT_SIZE + 1];
     assert_string_equal(name_text("blk.0", 5, text), "'blk.0'");
     assert_string_equal(name_text("", 0, text), "''");
-    assert_string_equal(name_text("a\0b\n\x7f\xff\xc2\x85", 8, text), "'a?b?" "?" "?" "?'");
+    assert_string_equal(name_text("a\0b\n\x7f\xff\xc2\x85", 8, text), "'a?b?"
+                                                                      "?"
+                                                                      "?"
+                                                                      "?'");
     assert_string_equal(name_text("\u00e9\u65e5", 5, text), "'\u00e9\u65e5'");
     for (size_t n = 0; n < 200; n++) { /* one- and two-byte characters up to and past the end */
         char name[402];

@@ -22,6 +22,13 @@ static const enum dtype block_types[] = {
 };
 enum { TYPES = sizeof block_types / sizeof *block_types };
 
+static uint32_t bits_at(const void *p)
+{
+    uint32_t u;
+    memcpy(&u, p, sizeof u);
+    return u;
+}
+
 static void every_block_type_gives_the_golden_bits(void **state)
 {
     (void)state;
@@ -36,7 +43,7 @@ static void every_block_type_gives_the_golden_bits(void **state)
         assert_non_null(found);
         dtype_to_f32(type, r.input, n, found);
         for (size_t i = 0; i < n; i++)
-            if (memcmp(&found[i], r.expected + i * sizeof(float), sizeof(float)) != 0) {
+            if (bits_at(&found[i]) != bits_at(r.expected + i * sizeof(float))) {
                 float expected;
                 memcpy(&expected, r.expected + i * sizeof(float), sizeof expected);
                 fail_msg("%s: element %zu is %a, expected %a", dtype_name(type), i,
