@@ -14,6 +14,8 @@
 static const struct option_row options[] = {
     {0, "tensors", OPTION_FLAG, NULL, AT(tensors), "also every tensor: name, type, shape, size"},
     {0, "keys", OPTION_FLAG, NULL, AT(keys), "also every key and value of a GGUF file"},
+    {0, "layers", OPTION_FLAG, NULL, AT(layers),
+     "also a table of a trace's layers: how often each is right, and how sure"},
     {0, "fingerprint", OPTION_FLAG, NULL, AT(fingerprint),
      "also the model's fingerprint: reads every byte of the weights once, and remembers the "
      "result"},

@@ -9,7 +9,7 @@
 
 struct inspect_options {
     struct common_options common;
-    bool json, tensors, keys, fingerprint;
+    bool json, tensors, keys, layers, fingerprint;
 };
 
 /* Each prints, and returns the exit status; e is filled where something could not be read. json is

@@ -35,7 +35,6 @@ static void tell_config(struct description *d, const struct config *c)
         snprintf(text, sizeof text, "%d, %d used", c->n_experts, c->n_experts_used);
         description_number(d, "experts", "experts", c->n_experts, text);
     }
-    description_text(d, "output head", "head", c->tied ? "tied to the embedding" : "its own");
 }
 
 static void tell_tokenizer(struct description *d, const struct tokenizer *t)
@@ -126,6 +125,9 @@ int inspect_model(const char *path, const struct inspect_options *o, struct resu
     char text[64];
     description_text(&d, "name", "name", model_name(m));
     tell_config(&d, model_config(m));
+    /* A GGUF file says that the head is tied by not having one. */
+    bool tied = model_config(m)->tied || (g && !tensors_find(model_tensors(m), "output.weight"));
+    description_text(&d, "output head", "head", tied ? "tied to the embedding" : "its own");
     size_t parameters = model_parameters(m);
     description_number(&d, "parameters", "parameters", (double)parameters,
                        human_count(parameters, text));

@@ -10,7 +10,7 @@
 static void tell_trace(struct description *d, const struct trace *t)
 {
     const struct trace_header *h = &t->header;
-    const struct trace_tally sum = trace_tally(t, -1);
+    const struct trace_tally sum = trace_tally(t, -1, 0);
     char text[96];
     description_text(d, "model", "model", h->model);
     description_text(d, "fingerprint", "model_fingerprint", h->model_fingerprint);
@@ -60,7 +60,12 @@ int inspect_trace(const char *path, const struct inspect_options *o, const struc
         return status;
     struct description d = description_start(json, "trace");
     tell_trace(&d, &t);
-    bool good = description_section(&d, o->tensors);
+    bool depth = o->layers && !json && t.lens, good = description_section(&d, depth || o->tensors);
+    if (depth) {
+        good = trace_depth_print(&t, stdout) && good;
+        if (o->tensors)
+            putchar('\n');
+    }
     if (o->tensors) {
         description_tensors(&d, tensors);
         good = description_section(&d, false) && good;

@@ -9,26 +9,35 @@
 
 #include "cli/output.h"
 
-struct trace_tally trace_tally(const struct trace *t, int group)
+/* The index of the largest of n logits, the first of equals. */
+static int answer_of(const float *z, int n)
+{
+    int best = 0;
+    for (int j = 1; j < n; j++)
+        if (z[j] > z[best])
+            best = j;
+    return best;
+}
+
+struct trace_tally trace_tally(const struct trace *t, int group, int layer)
 {
     struct trace_tally sum = {0};
-    const size_t k = (size_t)t->header.n_options;
+    const size_t k = (size_t)t->header.n_options, layers = (size_t)t->header.n_layers;
     for (size_t i = 0; i < t->header.n; i++) {
         if (!t->done[i] || (group >= 0 && t->group[i] != group))
             continue;
-        const float *z = t->logits + i * k;
-        int best = 0;
+        const float *final = t->logits + i * k;
+        const float *z = layer ? t->lens + (i * layers + (size_t)layer - 1) * k : final;
+        const int n = t->options[i], best = answer_of(z, n);
         double total = 0;
-        for (int j = 1; j < t->options[i]; j++)
-            if (z[j] > z[best])
-                best = j;
-        for (int j = 0; j < t->options[i]; j++)
+        for (int j = 0; j < n; j++)
             total += exp((double)z[j] - (double)z[best]);
         sum.done++;
         sum.confidence += 1 / total;
         sum.option_mass += (double)t->option_mass[i];
         sum.labelled += t->label[i] >= 0;
         sum.right += t->label[i] == best;
+        sum.same += best == answer_of(final, n);
     }
     return sum;
 }
@@ -52,17 +61,39 @@ static void add_row(struct table *table, const char *name, const struct trace_ta
 bool trace_summary_print(const struct trace *t, int most, FILE *to)
 {
     struct table *table = table_create("lrrrr");
-    const struct trace_tally all = trace_tally(t, -1);
+    const struct trace_tally all = trace_tally(t, -1, 0);
     const int n = t->header.n_groups;
     static const char *const heads[] = {"group", "questions", "accuracy", "confidence",
                                         "option mass"};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         table_cell(table, "%s", heads[i]);
     for (int g = 0; n > 1 && n <= most && g < n; g++) {
-        const struct trace_tally s = trace_tally(t, g);
+        const struct trace_tally s = trace_tally(t, g, 0);
         add_row(table, t->header.groups[g], &s);
     }
     add_row(table, "all", &all);
+    return table_print(table, to);
+}
+
+bool trace_depth_print(const struct trace *t, FILE *to)
+{
+    if (!t->lens)
+        return true;
+    struct table *table = table_create("rrrr");
+    static const char *const heads[] = {"layer", "accuracy", "as the final answer", "confidence"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        table_cell(table, "%s", heads[i]);
+    for (int layer = 1; layer <= t->header.n_layers; layer++) {
+        const struct trace_tally s = trace_tally(t, -1, layer);
+        const double n = s.done ? (double)s.done : NAN;
+        table_cell(table, "%d", layer);
+        if (s.labelled)
+            table_cell(table, "%.3f", (double)s.right / (double)s.labelled);
+        else
+            table_cell(table, "-");
+        table_cell(table, "%.3f", (double)s.same / n);
+        table_cell(table, "%.3f", s.confidence / n);
+    }
     return table_print(table, to);
 }
 
@@ -80,13 +111,13 @@ static void write_tally(struct result *r, const struct trace_tally *s)
 
 void trace_summary_json(const struct trace *t, struct result *r)
 {
-    const struct trace_tally all = trace_tally(t, -1);
+    const struct trace_tally all = trace_tally(t, -1, 0);
     json_write_key(&r->json, "all");
     write_tally(r, &all);
     json_write_key(&r->json, "groups");
     json_write_object(&r->json);
     for (int g = 0; g < t->header.n_groups; g++) {
-        const struct trace_tally s = trace_tally(t, g);
+        const struct trace_tally s = trace_tally(t, g, 0);
         json_write_key(&r->json, t->header.groups[g]);
         write_tally(r, &s);
     }
