@@ -34,6 +34,7 @@ static void unpack_q4_0(const uint8_t *b, float *to)
 {
     const float d = half_at(b);
     const uint8_t *q = b + 2;
+#pragma omp simd
     for (int i = 0; i < 16; i++) {
         to[i] = d * (float)((q[i] & 15) - 8);
         to[i + 16] = d * (float)((q[i] >> 4) - 8);
@@ -45,11 +46,17 @@ static void unpack_q4_1(const uint8_t *b, float *to)
 {
     const float d = half_at(b), m = half_at(b + 2);
     const uint8_t *q = b + 4;
+#pragma omp simd
     for (int i = 0; i < 16; i++) {
         to[i] = d * (float)(q[i] & 15) + m;
         to[i + 16] = d * (float)(q[i] >> 4) + m;
     }
 }
+
+/* A table where a shift would do: vectors of x86-64-v2 shift all lanes alike. */
+#define BITS_4(i) 1u << (i), 1u << ((i) + 1), 1u << ((i) + 2), 1u << ((i) + 3)
+static const uint32_t fifth_bit[32] = {BITS_4(0),  BITS_4(4),  BITS_4(8),  BITS_4(12),
+                                       BITS_4(16), BITS_4(20), BITS_4(24), BITS_4(28)};
 
 /* d f16, 32 fifth bits, 16 bytes of nibbles; q - 16 */
 static void unpack_q5_0(const uint8_t *b, float *to)
@@ -57,8 +64,10 @@ static void unpack_q5_0(const uint8_t *b, float *to)
     const float d = half_at(b);
     const uint32_t high = u32_at(b + 2);
     const uint8_t *q = b + 6;
+#pragma omp simd
     for (int i = 0; i < 16; i++) {
-        const int low = (int)(high >> i & 1) << 4, up = (int)(high >> (i + 16) & 1) << 4;
+        const int low = (high & fifth_bit[i]) != 0 ? 16 : 0;
+        const int up = (high & fifth_bit[i + 16]) != 0 ? 16 : 0;
         to[i] = d * (float)(((q[i] & 15) | low) - 16);
         to[i + 16] = d * (float)(((q[i] >> 4) | up) - 16);
     }
@@ -70,8 +79,10 @@ static void unpack_q5_1(const uint8_t *b, float *to)
     const float d = half_at(b), m = half_at(b + 2);
     const uint32_t high = u32_at(b + 4);
     const uint8_t *q = b + 8;
+#pragma omp simd
     for (int i = 0; i < 16; i++) {
-        const int low = (int)(high >> i & 1) << 4, up = (int)(high >> (i + 16) & 1) << 4;
+        const int low = (high & fifth_bit[i]) != 0 ? 16 : 0;
+        const int up = (high & fifth_bit[i + 16]) != 0 ? 16 : 0;
         to[i] = d * (float)((q[i] & 15) | low) + m;
         to[i + 16] = d * (float)((q[i] >> 4) | up) + m;
     }
@@ -81,6 +92,7 @@ static void unpack_q5_1(const uint8_t *b, float *to)
 static void unpack_q8_0(const uint8_t *b, float *to)
 {
     const float d = half_at(b);
+#pragma omp simd
     for (int i = 0; i < 32; i++)
         to[i] = d * (float)(int8_t)b[2 + i];
 }
@@ -98,8 +110,9 @@ static void unpack_q2_k(const uint8_t *b, float *to)
         const int shift = 2 * (group / 2 % 4);
         const float scale = d * (float)(scales[group] & 15);
         const float m = dmin * (float)(scales[group] >> 4);
+#pragma omp simd
         for (int i = 0; i < 16; i++)
-            *to++ = scale * (float)(from[i] >> shift & 3) - m;
+            to[16 * group + i] = scale * (float)(from[i] >> shift & 3) - m;
     }
 }
 
@@ -118,8 +131,10 @@ static void unpack_q3_k(const uint8_t *b, float *to)
         const uint8_t *from = q + 32 * (group / 8) + 16 * (group % 2);
         const uint8_t *bits = third + 16 * (group % 2);
         const int shift = 2 * (group / 2 % 4), bit = group / 2;
+#pragma omp simd
         for (int i = 0; i < 16; i++)
-            *to++ = scale * (float)((from[i] >> shift & 3) + 4 * (bits[i] >> bit & 1) - 4);
+            to[16 * group + i] =
+                scale * (float)((from[i] >> shift & 3) + 4 * (bits[i] >> bit & 1) - 4);
     }
 }
 
@@ -148,8 +163,9 @@ static void unpack_q4_k(const uint8_t *b, float *to)
         const float scale = d * (float)s, minimum = dmin * (float)m;
         const uint8_t *q = b + 16 + 32 * (group / 2);
         const int shift = 4 * (group % 2);
+#pragma omp simd
         for (int i = 0; i < 32; i++)
-            *to++ = scale * (float)(q[i] >> shift & 15) - minimum;
+            to[32 * group + i] = scale * (float)(q[i] >> shift & 15) - minimum;
     }
 }
 
@@ -165,8 +181,10 @@ static void unpack_q5_k(const uint8_t *b, float *to)
         const float scale = d * (float)s, minimum = dmin * (float)m;
         const uint8_t *q = b + 48 + 32 * (group / 2);
         const int shift = 4 * (group % 2);
+#pragma omp simd
         for (int i = 0; i < 32; i++)
-            *to++ = scale * (float)((q[i] >> shift & 15) | (fifth[i] >> group & 1) << 4) - minimum;
+            to[32 * group + i] =
+                scale * (float)((q[i] >> shift & 15) | (fifth[i] >> group & 1) << 4) - minimum;
     }
 }
 
@@ -183,8 +201,10 @@ static void unpack_q6_k(const uint8_t *b, float *to)
         const uint8_t *high = b + 128 + 32 * half + offset;
         const int nibble = 4 * (run / 2), pair = 2 * run;
         const float scale = d * (float)(int8_t)scales[group];
+#pragma omp simd
         for (int i = 0; i < 16; i++)
-            *to++ = scale * (float)(((low[i] >> nibble & 15) | (high[i] >> pair & 3) << 4) - 32);
+            to[16 * group + i] =
+                scale * (float)(((low[i] >> nibble & 15) | (high[i] >> pair & 3) << 4) - 32);
     }
 }
 
