@@ -68,6 +68,11 @@ void bpe_put(struct bpe *b, int32_t left, int32_t right, int32_t rank, int32_t p
     b->merges[i] = (struct bpe_merge){left, right, rank, product};
 }
 
+void bpe_expect(const struct bpe *b, int32_t left, int32_t right)
+{
+    __builtin_prefetch(&b->merges[pair_hash(left, right) & b->mask]);
+}
+
 static const struct bpe_merge *find_merge(const struct bpe *b, int32_t left, int32_t right)
 {
     for (size_t i = pair_hash(left, right) & b->mask;; i = (i + 1) & b->mask) {
@@ -121,6 +126,19 @@ static bool find_ends(int32_t *first, int32_t *last, int32_t size, const struct 
     return false;
 }
 
+/* Can a token be a symbol, one that merging starts with, and at once the result of a merge? */
+static bool symbols_are_no_products(const struct bpe *b, const struct vocabulary *v,
+                                    const struct bpe_merge *order, size_t count, uint8_t *product)
+{
+    memset(product, 0, (size_t)v->size);
+    for (size_t i = 0; i < count; i++)
+        product[order[i].product] = 1;
+    for (int32_t id = 0; id < v->size; id++)
+        if (product[id] && is_symbol(b, v, id))
+            return false;
+    return true;
+}
+
 static int find_junctions(struct bpe *b, const struct vocabulary *v, const struct bpe_merge *order,
                           size_t count, struct plumb_error *e)
 {
@@ -128,12 +146,11 @@ static int find_junctions(struct bpe *b, const struct vocabulary *v, const struc
             *last = mem_array((size_t)v->size, sizeof *last);
     uint64_t *bits = mem_zalloc(((size_t)1 << JUNCTION_BITS) / 64, sizeof *bits);
     int status = first && last && bits ? PLUMB_OK : error_memory(e, "the merge table");
-    bool known = status == PLUMB_OK && find_ends(first, last, v->size, order, count);
+    bool known = status == PLUMB_OK &&
+                 symbols_are_no_products(b, v, order, count, (uint8_t *)first) &&
+                 find_ends(first, last, v->size, order, count);
     for (size_t i = 0; known && i < count; i++) {
-        const struct bpe_merge *m = &order[i];
-        if (is_symbol(b, v, m->product))
-            known = false;
-        size_t bit = junction_bit(last[m->left], first[m->right]);
+        size_t bit = junction_bit(last[order[i].left], first[order[i].right]);
         bits[bit / 64] |= (uint64_t)1 << (bit % 64);
     }
     mem_free(first);
@@ -204,6 +221,8 @@ static int append(struct token_list *out, const int32_t *ids, size_t n, struct p
 static size_t merge_short(const struct bpe *b, int32_t *ids, size_t n)
 {
     int32_t rank[SHORT], product[SHORT]; /* of the pair that begins at i */
+    for (size_t i = 0; i + 1 < n; i++)
+        bpe_expect(b, ids[i], ids[i + 1]);
     for (size_t i = 0; i + 1 < n; i++) {
         const struct bpe_merge *m = find_merge(b, ids[i], ids[i + 1]);
         rank[i] = m ? m->rank : NO_RANK;

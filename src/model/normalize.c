@@ -112,13 +112,48 @@ static int normal_form(struct encode_scratch *scratch, bool compatible, bool com
     return PLUMB_OK;
 }
 
+/* The first character from `at` on that is at or above U+0300, where combining marks begin. */
+static size_t find_high(const char *text, size_t n, size_t at)
+{
+    while (at < n &&
+           (unsigned char)text[at] < 0xCC) /* 0xCC leads U+0300; continuation bytes are smaller */
+        at++;
+    return at;
+}
+
+static size_t find_low(const char *text, size_t n, size_t at)
+{
+    while (at < n && ((unsigned char)text[at] >= 0xCC || ((unsigned char)text[at] & 0xC0) == 0x80))
+        at++;
+    return at;
+}
+
+/* NFC leaves characters below U+0300 as they are unless a higher one follows: only runs of higher ones, each with the
+   character before it, are worked on. */
+static int compose_runs(struct encode_scratch *scratch, const char *text, size_t n,
+                        struct buffer *out, struct plumb_error *e)
+{
+    size_t done = 0;
+    for (size_t high; (high = find_high(text, n, done)) < n;) {
+        size_t base = high;
+        if (base > done)
+            base--;
+        while (base > done && ((unsigned char)text[base] & 0xC0) == 0x80)
+            base--;
+        buffer_add(out, text + done, base - done);
+        done = find_low(text, n, high);
+        int status = normal_form(scratch, false, true, text + base, done - base, out, e);
+        if (status)
+            return status;
+    }
+    buffer_add(out, text + done, n - done);
+    return PLUMB_OK;
+}
+
 /* No character from U+0300 on, where marks begin: then NFC changes nothing. */
 static bool below_marks(const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] >= 0xCC)
-            return false;
-    return true;
+    return find_high(text, n, 0) == n;
 }
 
 static bool is_ascii(const char *text, size_t n)
@@ -217,12 +252,13 @@ int normalizers_run(const struct normalizer *list, size_t count, struct encode_s
         int status = PLUMB_OK;
         switch (z->kind) {
         case NORMALIZE_NFC:
+            status = compose_runs(scratch, text, n, to, e);
+            break;
         case NORMALIZE_NFD:
         case NORMALIZE_NFKC:
         case NORMALIZE_NFKD:
-            status =
-                normal_form(scratch, z->kind == NORMALIZE_NFKC || z->kind == NORMALIZE_NFKD,
-                            z->kind == NORMALIZE_NFC || z->kind == NORMALIZE_NFKC, text, n, to, e);
+            status = normal_form(scratch, z->kind != NORMALIZE_NFD, z->kind == NORMALIZE_NFKC, text,
+                                 n, to, e);
             break;
         case NORMALIZE_LOWERCASE:
             lower(text, n, to);

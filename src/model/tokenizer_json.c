@@ -162,34 +162,84 @@ static int read_merge(struct json v, size_t index, const char *half[2], size_t s
     return PLUMB_OK;
 }
 
-static int find_merge_ids(const struct vocabulary *v, struct buffer *joined, size_t index,
-                          const char *half[2], const size_t size[2], struct bpe_merge *m,
-                          struct plumb_error *e)
+/* Merges are looked up in batches: three tokens each, scattered over a table that no cache holds. */
+enum { BATCH = 32 };
+
+struct merge_batch {
+    size_t count, index[BATCH];
+    const char *half[BATCH][2];
+    size_t size[BATCH][2], joined_at[BATCH];
+    uint64_t hash[BATCH][3];
+    struct buffer joined; /* the results' texts */
+};
+
+static int add_to_batch(struct merge_batch *b, struct json merge, size_t index,
+                        struct plumb_error *e)
 {
-    m->left = model_token(v, half[0], size[0]);
-    m->right = model_token(v, half[1], size[1]);
+    size_t k = b->count;
+    int status = read_merge(merge, index, b->half[k], b->size[k], e);
+    if (status)
+        return status;
+    b->index[k] = index;
+    b->joined_at[k] = b->joined.size;
+    buffer_add(&b->joined, b->half[k][0], b->size[k][0]);
+    buffer_add(&b->joined, b->half[k][1], b->size[k][1]);
+    b->count++;
+    return b->joined.failed ? error_memory(e, "the merges") : PLUMB_OK;
+}
+
+static int32_t batch_token(const struct vocabulary *v, const struct merge_batch *b, size_t k,
+                           int part)
+{
+    const char *s = part < 2 ? b->half[k][part] : b->joined.data + b->joined_at[k];
+    size_t n = part < 2 ? b->size[k][part] : b->size[k][0] + b->size[k][1];
+    int32_t id = vocabulary_find_hashed(v, s, n, b->hash[k][part]);
+    return id >= 0 && (v->flags[id] & TOKEN_MODEL) ? id : -1;
+}
+
+static int refuse_batch(const struct merge_batch *b, size_t k, const struct bpe_merge *m,
+                        struct plumb_error *e)
+{
     if (m->left < 0 || m->right < 0) {
         int missing = m->left < 0 ? 0 : 1;
-        return refuse_merge(index, "the vocabulary lacks the token", half[missing], size[missing],
-                            e);
+        return refuse_merge(b->index[k], "the vocabulary lacks the token", b->half[k][missing],
+                            b->size[k][missing], e);
     }
-    char near[128];
-    const char *text = near;
-    if (size[0] + size[1] <= sizeof near) {
-        memcpy(near, half[0], size[0]);
-        memcpy(near + size[0], half[1], size[1]);
-    } else {
-        buffer_clear(joined);
-        buffer_add(joined, half[0], size[0]);
-        buffer_add(joined, half[1], size[1]);
-        if (joined->failed)
-            return error_memory(e, "the merge table");
-        text = joined->data;
+    return refuse_merge(b->index[k], "the vocabulary lacks the result",
+                        b->joined.data + b->joined_at[k], b->size[k][0] + b->size[k][1], e);
+}
+
+/* Writes the batch's merges to order[0 ...] and into the table, and empties it. */
+static int finish_batch(struct merge_batch *b, struct tokenizer *t, struct bpe_merge *order,
+                        struct plumb_error *e)
+{
+    const struct vocabulary *v = &t->vocabulary;
+    for (size_t k = 0; k < b->count; k++) {
+        for (int part = 0; part < 2; part++)
+            b->hash[k][part] = vocabulary_hash(b->half[k][part], b->size[k][part]);
+        b->hash[k][2] =
+            vocabulary_hash(b->joined.data + b->joined_at[k], b->size[k][0] + b->size[k][1]);
+        for (int part = 0; part < 3; part++)
+            vocabulary_expect(v, b->hash[k][part], 0);
     }
-    m->product = model_token(v, text, size[0] + size[1]);
-    if (m->product < 0)
-        return refuse_merge(index, "the vocabulary lacks the result", text, size[0] + size[1], e);
-    m->rank = (int32_t)index;
+    for (int step = 1; step < 3; step++)
+        for (size_t k = 0; k < b->count; k++)
+            for (int part = 0; part < 3; part++)
+                vocabulary_expect(v, b->hash[k][part], step);
+    for (size_t k = 0; k < b->count; k++) {
+        struct bpe_merge *m = &order[k];
+        *m = (struct bpe_merge){.left = batch_token(v, b, k, 0),
+                                .right = batch_token(v, b, k, 1),
+                                .product = batch_token(v, b, k, 2),
+                                .rank = (int32_t)b->index[k]};
+        if (m->left < 0 || m->right < 0 || m->product < 0)
+            return refuse_batch(b, k, m, e);
+        bpe_expect(&t->bpe, m->left, m->right);
+    }
+    for (size_t k = 0; k < b->count; k++)
+        bpe_put(&t->bpe, order[k].left, order[k].right, order[k].rank, order[k].product);
+    b->count = 0;
+    buffer_clear(&b->joined);
     return PLUMB_OK;
 }
 
@@ -206,20 +256,16 @@ static int read_merges(struct tokenizer *t, struct json merges, struct bpe_merge
     *order = mem_array(capacity, sizeof **order);
     if (!*order)
         return error_memory(e, "the merges");
-    struct buffer joined = BUFFER_EMPTY;
-    for (struct json_iterator i = json_each(merges); status == PLUMB_OK && json_next(&i);) {
-        const char *half[2] = {"", ""};
-        size_t size[2] = {0, 0};
-        struct bpe_merge *m = &(*order)[*count];
-        status = read_merge(i.value, i.index, half, size, e);
-        if (status == PLUMB_OK)
-            status = find_merge_ids(&t->vocabulary, &joined, i.index, half, size, m, e);
-        if (status == PLUMB_OK) {
-            bpe_put(&t->bpe, m->left, m->right, m->rank, m->product);
-            ++*count;
-        }
+    struct merge_batch b = {0};
+    for (struct json_iterator i = json_each(merges); status == PLUMB_OK && json_next(&i);
+         ++*count) {
+        status = add_to_batch(&b, i.value, i.index, e);
+        if (status == PLUMB_OK && b.count == BATCH)
+            status = finish_batch(&b, t, *order + *count + 1 - BATCH, e);
     }
-    buffer_free(&joined);
+    if (status == PLUMB_OK)
+        status = finish_batch(&b, t, *order + *count - b.count, e);
+    buffer_free(&b.joined);
     return status;
 }
 

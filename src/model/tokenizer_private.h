@@ -38,10 +38,11 @@ struct token_place {
 struct vocabulary {
     char *text; /* every token followed by a NUL */
     size_t text_size, text_capacity;
-    struct token_place *places; /* [size] */
-    uint8_t *flags;             /* [size] of enum token_flag */
-    int32_t size, capacity;     /* ids 0 .. size - 1 */
-    struct hash_table *ids;     /* text -> id */
+    struct token_place *places;    /* [size] */
+    uint8_t *flags;                /* [size] of enum token_flag */
+    int32_t size, capacity;        /* ids 0 .. size - 1 */
+    struct vocabulary_slot *slots; /* text -> id, open addressing; slots = mask + 1 */
+    size_t mask, used;
 };
 
 /* Room for `count` tokens of `bytes` bytes together, with ids below `id_limit`. */
@@ -50,7 +51,12 @@ int vocabulary_create(struct vocabulary *v, size_t count, size_t bytes, size_t i
 /* Refuses an id or a text that is already there. */
 int vocabulary_put(struct vocabulary *v, int64_t id, const char *s, size_t n, uint8_t flags,
                    struct plumb_error *e);
-int32_t vocabulary_find(const struct vocabulary *v, const char *s, size_t n);   /* -1 if absent */
+int32_t vocabulary_find(const struct vocabulary *v, const char *s, size_t n); /* -1 if absent */
+/* For many look-ups: the hash once, then three steps (0, 1, 2) that fetch what the search will touch, for a whole batch
+   each, then the search. */
+uint64_t vocabulary_hash(const char *s, size_t n);
+void vocabulary_expect(const struct vocabulary *v, uint64_t hash, int step);
+int32_t vocabulary_find_hashed(const struct vocabulary *v, const char *s, size_t n, uint64_t hash);
 const char *vocabulary_text(const struct vocabulary *v, int32_t id, size_t *n); /* null if unused */
 void vocabulary_free(struct vocabulary *v);
 
@@ -189,6 +195,8 @@ struct bpe {
 };
 
 int bpe_create(struct bpe *b, size_t merge_count, struct plumb_error *e);
+void bpe_expect(const struct bpe *b, int32_t left,
+                int32_t right); /* a bpe_put of this pair comes soon */
 void bpe_put(struct bpe *b, int32_t left, int32_t right, int32_t rank,
              int32_t product); /* the last one wins */
 /* Fills the symbol tables and the junctions; after the last bpe_put and after the vocabulary is complete. `order` is
