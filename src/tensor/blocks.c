@@ -34,7 +34,7 @@ static void unpack_q4_0(const uint8_t *b, float *to)
 {
     const float d = half_at(b);
     const uint8_t *q = b + 2;
-#pragma omp simd
+    VECTOR_LOOP
     for (int i = 0; i < 16; i++) {
         to[i] = d * (float)((q[i] & 15) - 8);
         to[i + 16] = d * (float)((q[i] >> 4) - 8);
@@ -46,7 +46,7 @@ static void unpack_q4_1(const uint8_t *b, float *to)
 {
     const float d = half_at(b), m = half_at(b + 2);
     const uint8_t *q = b + 4;
-#pragma omp simd
+    VECTOR_LOOP
     for (int i = 0; i < 16; i++) {
         to[i] = d * (float)(q[i] & 15) + m;
         to[i + 16] = d * (float)(q[i] >> 4) + m;
@@ -64,7 +64,7 @@ static void unpack_q5_0(const uint8_t *b, float *to)
     const float d = half_at(b);
     const uint32_t high = u32_at(b + 2);
     const uint8_t *q = b + 6;
-#pragma omp simd
+    VECTOR_LOOP
     for (int i = 0; i < 16; i++) {
         const int low = (high & fifth_bit[i]) != 0 ? 16 : 0;
         const int up = (high & fifth_bit[i + 16]) != 0 ? 16 : 0;
@@ -79,7 +79,7 @@ static void unpack_q5_1(const uint8_t *b, float *to)
     const float d = half_at(b), m = half_at(b + 2);
     const uint32_t high = u32_at(b + 4);
     const uint8_t *q = b + 8;
-#pragma omp simd
+    VECTOR_LOOP
     for (int i = 0; i < 16; i++) {
         const int low = (high & fifth_bit[i]) != 0 ? 16 : 0;
         const int up = (high & fifth_bit[i + 16]) != 0 ? 16 : 0;
@@ -92,7 +92,7 @@ static void unpack_q5_1(const uint8_t *b, float *to)
 static void unpack_q8_0(const uint8_t *b, float *to)
 {
     const float d = half_at(b);
-#pragma omp simd
+    VECTOR_LOOP
     for (int i = 0; i < 32; i++)
         to[i] = d * (float)(int8_t)b[2 + i];
 }
@@ -110,7 +110,7 @@ static void unpack_q2_k(const uint8_t *b, float *to)
         const int shift = 2 * (group / 2 % 4);
         const float scale = d * (float)(scales[group] & 15);
         const float m = dmin * (float)(scales[group] >> 4);
-#pragma omp simd
+        VECTOR_LOOP
         for (int i = 0; i < 16; i++)
             to[16 * group + i] = scale * (float)(from[i] >> shift & 3) - m;
     }
@@ -131,7 +131,7 @@ static void unpack_q3_k(const uint8_t *b, float *to)
         const uint8_t *from = q + 32 * (group / 8) + 16 * (group % 2);
         const uint8_t *bits = third + 16 * (group % 2);
         const int shift = 2 * (group / 2 % 4), bit = group / 2;
-#pragma omp simd
+        VECTOR_LOOP
         for (int i = 0; i < 16; i++)
             to[16 * group + i] =
                 scale * (float)((from[i] >> shift & 3) + 4 * (bits[i] >> bit & 1) - 4);
@@ -163,7 +163,7 @@ static void unpack_q4_k(const uint8_t *b, float *to)
         const float scale = d * (float)s, minimum = dmin * (float)m;
         const uint8_t *q = b + 16 + 32 * (group / 2);
         const int shift = 4 * (group % 2);
-#pragma omp simd
+        VECTOR_LOOP
         for (int i = 0; i < 32; i++)
             to[32 * group + i] = scale * (float)(q[i] >> shift & 15) - minimum;
     }
@@ -181,7 +181,7 @@ static void unpack_q5_k(const uint8_t *b, float *to)
         const float scale = d * (float)s, minimum = dmin * (float)m;
         const uint8_t *q = b + 48 + 32 * (group / 2);
         const int shift = 4 * (group % 2);
-#pragma omp simd
+        VECTOR_LOOP
         for (int i = 0; i < 32; i++)
             to[32 * group + i] =
                 scale * (float)((q[i] >> shift & 15) | (fifth[i] >> group & 1) << 4) - minimum;
@@ -201,7 +201,7 @@ static void unpack_q6_k(const uint8_t *b, float *to)
         const uint8_t *high = b + 128 + 32 * half + offset;
         const int nibble = 4 * (run / 2), pair = 2 * run;
         const float scale = d * (float)(int8_t)scales[group];
-#pragma omp simd
+        VECTOR_LOOP
         for (int i = 0; i < 16; i++)
             to[16 * group + i] =
                 scale * (float)(((low[i] >> nibble & 15) | (high[i] >> pair & 3) << 4) - 32);

@@ -134,7 +134,7 @@ uint16_t f32_to_f16(float f)
 
 static void halves_to_f32(const uint8_t *from, size_t n, float *to)
 {
-#pragma omp simd
+    VECTOR_LOOP
     for (size_t i = 0; i < n; i++) {
         uint16_t h;
         memcpy(&h, from + 2 * i, sizeof h);
@@ -144,7 +144,7 @@ static void halves_to_f32(const uint8_t *from, size_t n, float *to)
 
 static void bfloats_to_f32(const uint8_t *from, size_t n, float *to)
 {
-#pragma omp simd
+    VECTOR_LOOP
     for (size_t i = 0; i < n; i++) {
         uint16_t h;
         memcpy(&h, from + 2 * i, sizeof h);
