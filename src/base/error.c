@@ -5,6 +5,7 @@
  * so that a message stays one line and cannot drive a terminal; a message that is too long ends in
  * "..." and never inside a character.
  */
+#define BASE_ERROR_HERE
 #include "base/error.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
  * trace.c - `plumb trace`: runs a model over questions and records the option logits at every layer; joins shards.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -57,12 +58,15 @@ static const struct option_row options[] = {
 /* "3/8": the third of eight parts. */
 static int parse_shard(const char *text, struct trace_run_options *run, struct plumb_error *e)
 {
-    unsigned long part, parts;
-    char rest;
+    char *slash = NULL, *end = NULL;
+    unsigned long part = 0, parts = 0;
     if (!text)
         return PLUMB_OK;
-    if (text[0] < '0' || text[0] > '9' || sscanf(text, "%lu/%lu%c", &part, &parts, &rest) != 2 ||
-        part < 1 || part > parts)
+    if (text[0] >= '0' && text[0] <= '9')
+        part = strtoul(text, &slash, 10);
+    if (slash && slash[0] == '/' && slash[1] >= '0' && slash[1] <= '9')
+        parts = strtoul(slash + 1, &end, 10);
+    if (!end || *end || part < 1 || part > parts)
         return error_set(e, PLUMB_INPUT,
                          "--shard '%s': expected I/N with I from 1 to N, such as 3/8", text);
     run->shard = part - 1;

@@ -84,7 +84,8 @@ static void numbers_for_people(void **state)
 static void text_from_files_cannot_drive_the_terminal(void **state)
 {
     (void)state;
-    static const char hostile[] = "a\x1b[2J\n\t\\\x7f\xff\xc2\x9b\xe2\x80\xae\0é";
+    static const char hostile[] =
+        "a\x1b[2J\n\t\\\x7f\xff\xc2\x9b\xe2\x80\xae\0é"; // NOLINT(misc-misleading-bidirectional): that is the test
     struct buffer b = BUFFER_EMPTY;
     output_visible(&b, hostile, sizeof hostile - 1);
     assert_string_equal(buffer_string(&b), "a\\x1b[2J\\n\\t\\\\\\x7f\\xff\\u009b\\u202e\\x00é");
