@@ -26,10 +26,12 @@
 
 /* White space of Oniguruma: PCRE2's \s has U+180E besides. */
 #define SPACE_MEMBERS "\\t-\\r\\x{85}\\p{Z}"
-/* Word characters of Oniguruma, found by asking it about every code point: its table for Latin-1 counts the
-   superscripts and fractions too. */
-#define WORD_MEMBERS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
-#define WORD "[" WORD_MEMBERS "]"
+/* Word characters of Oniguruma, found by asking it about every code point. Outside a class its table for Latin-1 counts
+   the superscripts and fractions too. */
+#define WORD_MEMBERS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define LATIN_MEMBERS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+#define WORD "[" WORD_MEMBERS LATIN_MEMBERS "]"
+#define NO_WORD "[^" WORD_MEMBERS LATIN_MEMBERS "]"
 
 struct pattern {
     pcre2_code *code;
@@ -128,7 +130,7 @@ static int translate_escape(struct translation *t, bool in_class)
     case 'W':
         if (in_class)
             return refuse(t, t->at, "\\W inside a class");
-        replace(t, 2, "[^" WORD_MEMBERS "]");
+        replace(t, 2, NO_WORD);
         return PLUMB_OK;
     case 'b':
         replace(t, 2,
