@@ -26,16 +26,17 @@ int error_system(struct plumb_error *e, int errno_value, const char *doing, cons
 
 /* An analyser sees one file at a time and would follow paths on which a failure returns PLUMB_OK. */
 #if defined(__clang_analyzer__) && !defined(BASE_ERROR_HERE)
-static inline int error_never_ok(int status)
-{
-    if (status == PLUMB_OK)
-        __builtin_unreachable();
-    return status;
-}
-#define error_set(...) error_never_ok(error_set(__VA_ARGS__))
-#define error_prefix(...) error_never_ok(error_prefix(__VA_ARGS__))
-#define error_memory(...) error_never_ok(error_memory(__VA_ARGS__))
-#define error_system(...) error_never_ok(error_system(__VA_ARGS__))
+#define ERROR_NEVER_OK(call)                                                                       \
+    __extension__({                                                                                \
+        int never_ok = call;                                                                       \
+        if (never_ok == PLUMB_OK)                                                                  \
+            __builtin_unreachable();                                                               \
+        never_ok;                                                                                  \
+    })
+#define error_set(...) ERROR_NEVER_OK(error_set(__VA_ARGS__))
+#define error_prefix(...) ERROR_NEVER_OK(error_prefix(__VA_ARGS__))
+#define error_memory(...) ERROR_NEVER_OK(error_memory(__VA_ARGS__))
+#define error_system(...) ERROR_NEVER_OK(error_system(__VA_ARGS__))
 #endif
 
 #endif

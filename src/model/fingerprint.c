@@ -121,6 +121,7 @@ static bool cache_read(const char *path, struct hash128 *out)
 {
     FILE *f = fopen(path, "r");
     unsigned long long high, low;
+    /* 16 digits always fit. NOLINTNEXTLINE(cert-err34-c) */
     bool read = f && fscanf(f, "%16llx%16llx", &high, &low) == 2;
     if (f)
         fclose(f);

@@ -12,8 +12,19 @@
 #include "model/tensors.h"
 
 enum gguf_type {
-    GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL,
-    GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64,
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
+    GGUF_F64,
     GGUF_TYPE_COUNT
 };
 
@@ -23,7 +34,8 @@ struct gguf; /* an open file (or set of split files) */
 int gguf_open(const char *path, struct gguf **out, struct plumb_error *e);
 void gguf_close(struct gguf *g); /* null is fine */
 /* One file's bytes in memory, which must outlive *out; split.* keys are not followed. For tests and fuzzing. */
-int gguf_read(const uint8_t *bytes, size_t size, const char *what, struct gguf **out, struct plumb_error *e);
+int gguf_read(const uint8_t *bytes, size_t size, const char *what, struct gguf **out,
+              struct plumb_error *e);
 
 const char *gguf_path(const struct gguf *g);
 uint32_t gguf_version(const struct gguf *g);
@@ -33,16 +45,19 @@ struct tensors *gguf_tensors(struct gguf *g); /* owned by g; shapes already slow
 size_t gguf_key_count(const struct gguf *g);
 const char *gguf_key_name(const struct gguf *g, size_t i, size_t *n);
 bool gguf_has(const struct gguf *g, const char *key);
-bool gguf_get_integer(const struct gguf *g, const char *key, int64_t *out); /* any integer type that fits */
-bool gguf_get_number(const struct gguf *g, const char *key, double *out);   /* any integer or float type */
+bool gguf_get_integer(const struct gguf *g, const char *key,
+                      int64_t *out); /* any integer type that fits */
+bool gguf_get_number(const struct gguf *g, const char *key,
+                     double *out); /* any integer or float type */
 bool gguf_get_bool(const struct gguf *g, const char *key, bool *out);
-bool gguf_get_string(const struct gguf *g, const char *key, const char **s, size_t *n); /* view, not NUL-terminated */
+bool gguf_get_string(const struct gguf *g, const char *key, const char **s,
+                     size_t *n); /* view, not NUL-terminated */
 
 /* One-dimensional arrays. */
 struct gguf_array {
     enum gguf_type type;
     size_t count;
-    const uint8_t *data;             /* numbers: packed little-endian, maybe unaligned */
+    const uint8_t *data;               /* numbers: packed little-endian, maybe unaligned */
     const struct gguf_string *strings; /* strings: views, owned by the gguf */
 };
 struct gguf_string {

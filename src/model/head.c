@@ -27,12 +27,12 @@ int head_create(const struct model *m, const int32_t *tokens, int k, struct head
     const size_t d = (size_t)m->config.hidden;
     *out = NULL;
     struct head *h = mem_zalloc(1, sizeof *h);
+    const float *bias = m->weights.head.bias;
     float *row = mem_array(d, sizeof *row);
     int status = h && row
                      ? matrix_create(m->level, m->weights.type, true, (size_t)k, d, &h->rows.w, e)
                      : error_memory(e, "a head");
-    if (status == PLUMB_OK && m->weights.head.bias &&
-        !(h->rows.bias = mem_array((size_t)k, sizeof *h->rows.bias)))
+    if (status == PLUMB_OK && bias && !(h->rows.bias = mem_array((size_t)k, sizeof *h->rows.bias)))
         status = error_memory(e, "a head");
     for (int i = 0; i < k && status == PLUMB_OK; i++) {
         if (tokens[i] < 0 || tokens[i] >= m->config.vocabulary) {
@@ -43,8 +43,8 @@ int head_create(const struct model *m, const int32_t *tokens, int k, struct head
         status = tensor_read_rows(m->weights.head_tensor, (size_t)tokens[i], 1, row, e);
         if (status == PLUMB_OK)
             matrix_put_rows(h->rows.w, (size_t)i, 1, row);
-        if (h->rows.bias)
-            h->rows.bias[i] = m->weights.head.bias[tokens[i]];
+        if (bias)
+            h->rows.bias[i] = bias[tokens[i]];
     }
     if (status == PLUMB_OK) {
         h->k = k;

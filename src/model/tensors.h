@@ -24,7 +24,7 @@ struct tensor {
     size_t shape[TENSOR_MAX_RANK]; /* slowest first */
     size_t elements;               /* product of shape, checked */
     size_t bytes;
-    const uint8_t *data;           /* view into files[file] */
+    const uint8_t *data; /* view into files[file] */
     int file;
 };
 
@@ -46,10 +46,11 @@ int tensors_add(struct tensors *t, const struct tensor *x, struct plumb_error *e
 /* Builds the look-up; a name that occurs twice is PLUMB_INPUT. */
 int tensors_index(struct tensors *t, struct plumb_error *e);
 const struct tensor *tensors_find(const struct tensors *t, const char *name); /* null if absent */
-void tensors_close(struct tensors *t); /* idempotent */
+void tensors_close(struct tensors *t);                                        /* idempotent */
 
 /* Rows [row, row + n) of a tensor seen as [rows, columns] (columns = last dimension; rank 1 is one row) as f32. */
-int tensor_read_rows(const struct tensor *x, size_t row, size_t n, float *to, struct plumb_error *e);
+int tensor_read_rows(const struct tensor *x, size_t row, size_t n, float *to,
+                     struct plumb_error *e);
 
 /* "[4096, 1024]" into a static-size buffer. */
 void tensor_shape_text(const struct tensor *x, char out[128]);

@@ -32,8 +32,10 @@ int tokenizer_open_gguf(const struct gguf *g, struct tokenizer **out, struct plu
 void tokenizer_close(struct tokenizer *t);
 
 struct tokenizer_options {
-    bool add_special;   /* apply the post-processor: <s> in front where the model wants it, and so on */
-    bool parse_special; /* let "<|im_end|>" in the text become that token; otherwise it is text like any other */
+    bool
+        add_special; /* apply the post-processor: <s> in front where the model wants it, and so on */
+    bool
+        parse_special; /* let "<|im_end|>" in the text become that token; otherwise it is text like any other */
 };
 
 /* Appends the ids of n bytes of UTF-8 text to *out. Invalid UTF-8 is PLUMB_INPUT with the offset. */
@@ -45,14 +47,17 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n,
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_special,
                      struct buffer *out, struct plumb_error *e);
 
-int32_t tokenizer_size(const struct tokenizer *t);                 /* one more than the largest id */
-int32_t tokenizer_find(const struct tokenizer *t, const char *token, size_t n); /* raw vocabulary form; -1 if absent */
-const char *tokenizer_token(const struct tokenizer *t, int32_t id, size_t *n); /* raw form ("\u0120the"); null if unused */
+int32_t tokenizer_size(const struct tokenizer *t); /* one more than the largest id */
+int32_t tokenizer_find(const struct tokenizer *t, const char *token,
+                       size_t n); /* raw vocabulary form; -1 if absent */
+const char *tokenizer_token(const struct tokenizer *t, int32_t id,
+                            size_t *n); /* raw form ("\u0120the"); null if unused */
 /* The bytes that this id adds in the middle of a text (" the"; one byte for <0x0A>). */
 void tokenizer_piece(const struct tokenizer *t, int32_t id, struct buffer *out);
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
-int32_t tokenizer_bos(const struct tokenizer *t); /* the id that add_special puts in front; -1 if none */
-int32_t tokenizer_eos(const struct tokenizer *t); /* -1 if unknown */
+int32_t tokenizer_bos(
+    const struct tokenizer *t); /* the id that add_special puts in front; -1 if none */
+int32_t tokenizer_eos(const struct tokenizer *t);      /* -1 if unknown */
 const char *tokenizer_kind(const struct tokenizer *t); /* "byte-level BPE", "SentencePiece BPE" */
 struct hash128 tokenizer_hash(const struct tokenizer *t); /* of the content that decides the ids */
 

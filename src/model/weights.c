@@ -21,6 +21,8 @@ struct loader {
     const struct tensor_names *names;
     const struct progress *progress;
     size_t read, total; /* bytes of tensors */
+    size_t skip;        /* bytes of every name's beginning that this file leaves out ("transformer.") */
+    uint8_t *used;      /* [tensors]: was it asked for? */
     bool gguf;
     struct plumb_error *e;
 };
@@ -61,18 +63,27 @@ static const char *tensor_name(const char *pattern, int layer, int expert, const
     return out;
 }
 
-static const struct tensor *find(const struct loader *l, const char *pattern, int layer,
-                                 const char *ending)
+static const struct tensor *find_expert(const struct loader *l, const char *pattern, int layer, int expert,
+                                        const char *ending)
 {
     char name[NAME_SIZE];
-    return pattern ? tensors_find(l->m->tensors, tensor_name(pattern, layer, 0, ending, name))
-                   : NULL;
+    if (!pattern)
+        return NULL;
+    const struct tensor *x = tensors_find(l->m->tensors, tensor_name(pattern + l->skip, layer, expert, ending, name));
+    if (x)
+        l->used[x - l->m->tensors->items] = 1;
+    return x;
+}
+
+static const struct tensor *find(const struct loader *l, const char *pattern, int layer, const char *ending)
+{
+    return find_expert(l, pattern, layer, 0, ending);
 }
 
 static int missing(const struct loader *l, const char *pattern, int layer, const char *ending)
 {
     char name[NAME_SIZE];
-    tensor_name(pattern ? pattern : "(unnamed)", layer, 0, ending, name);
+    tensor_name(pattern ? pattern + l->skip : "(unnamed)", layer, 0, ending, name);
     return error_set(l->e, PLUMB_INPUT, "%s: tensor '%s' is missing, which architecture '%s' needs",
                      l->m->path, name, l->m->config.architecture->name);
 }
@@ -103,17 +114,22 @@ static int count_read(struct loader *l, const struct tensor *x)
     return PLUMB_OK;
 }
 
-/* A vector [n] of f32 on the heap. */
-static int load_vector(struct loader *l, const struct tensor *x, size_t n, float **out)
+/* Vectors [rows, n] of f32 on the heap. */
+static int load_vectors(struct loader *l, const struct tensor *x, size_t rows, size_t n, float **out)
 {
-    int status = check_shape(l, x, 1, n);
+    int status = check_shape(l, x, rows, n);
     if (status != PLUMB_OK)
         return status;
-    *out = mem_array(n, sizeof **out);
+    *out = mem_array(rows * n, sizeof **out);
     if (!*out)
         return error_memory(l->e, "a weight vector");
-    status = tensor_read_rows(x, 0, 1, *out, l->e);
+    status = tensor_read_rows(x, 0, rows, *out, l->e);
     return status == PLUMB_OK ? count_read(l, x) : status;
+}
+
+static int load_vector(struct loader *l, const struct tensor *x, size_t n, float **out)
+{
+    return load_vectors(l, x, 1, n, out);
 }
 
 static int load_norm(struct loader *l, const char *pattern, int layer, size_t n, struct norm *out)
@@ -236,8 +252,8 @@ static int load_qkv(struct loader *l, int layer, struct linear *x)
 {
     const struct config *c = &l->m->config;
     const struct tensor_names *n = l->names;
-    const size_t q = (size_t)(c->n_heads * c->head_dim), kv = (size_t)(c->n_kv_heads * c->head_dim),
-                 all = q + 2 * kv;
+    const size_t q = (size_t)c->n_heads * (size_t)c->head_dim,
+                 kv = (size_t)c->n_kv_heads * (size_t)c->head_dim, all = q + 2 * kv;
     int status = create_linear(l, all, (size_t)c->hidden, false, x);
     if (status != PLUMB_OK)
         return status;
@@ -336,7 +352,7 @@ static int load_layer(struct loader *l, int layer, struct layer *y)
         status = load_qkv(l, layer, &y->qkv);
     if (status == PLUMB_OK)
         status = load_linear(l, l->names->o, layer, (size_t)c->hidden,
-                             (size_t)(c->n_heads * c->head_dim), columns, &y->o);
+                             (size_t)c->n_heads * (size_t)c->head_dim, columns, &y->o);
     return status == PLUMB_OK ? load_mlp(l, layer, y) : status;
 }
 

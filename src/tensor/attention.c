@@ -8,6 +8,7 @@
  */
 #include "tensor/attention.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static void strip_run(const struct kernels *k, const struct attention_shape *s,
     const float *q[KERNEL_MAX_ROWS];
     size_t position[KERNEL_MAX_ROWS], low[KERNEL_MAX_ROWS];
     float *out[KERNEL_MAX_ROWS], sum[KERNEL_MAX_ROWS];
+    assert(rows >= 1 && rows <= k->rows);
     for (size_t i = 0; i < (size_t)rows; i++) {
         size_t query = (row0 + i) / group, head = (size_t)kv_head * group + (row0 + i) % group;
         q[i] = item->q + query * item->ldq + head * hd;

@@ -12,21 +12,41 @@
 #include <string.h>
 
 enum dtype {
-    DTYPE_F32, DTYPE_F16, DTYPE_BF16,
-    DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0,
-    DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K,
+    DTYPE_F32,
+    DTYPE_F16,
+    DTYPE_BF16,
+    DTYPE_Q4_0,
+    DTYPE_Q4_1,
+    DTYPE_Q5_0,
+    DTYPE_Q5_1,
+    DTYPE_Q8_0,
+    DTYPE_Q2_K,
+    DTYPE_Q3_K,
+    DTYPE_Q4_K,
+    DTYPE_Q5_K,
+    DTYPE_Q6_K,
     /* whole numbers and doubles: carried by the file readers, not computed with */
-    DTYPE_F64, DTYPE_I64, DTYPE_I32, DTYPE_I16, DTYPE_I8,
-    DTYPE_U64, DTYPE_U32, DTYPE_U16, DTYPE_U8, DTYPE_BOOL, DTYPE_F8_E4M3, DTYPE_F8_E5M2,
+    DTYPE_F64,
+    DTYPE_I64,
+    DTYPE_I32,
+    DTYPE_I16,
+    DTYPE_I8,
+    DTYPE_U64,
+    DTYPE_U32,
+    DTYPE_U16,
+    DTYPE_U8,
+    DTYPE_BOOL,
+    DTYPE_F8_E4M3,
+    DTYPE_F8_E5M2,
     DTYPE_COUNT
 };
 
-const char *dtype_name(enum dtype t);       /* "F32", "Q4_K", ... */
-size_t dtype_block_elements(enum dtype t);  /* 1 for plain types, 32 or 256 for block types */
+const char *dtype_name(enum dtype t);      /* "F32", "Q4_K", ... */
+size_t dtype_block_elements(enum dtype t); /* 1 for plain types, 32 or 256 for block types */
 size_t dtype_block_bytes(enum dtype t);
 /* Bytes of n elements in one run; false when n is not a multiple of the block or the size does not fit. */
 bool dtype_bytes(enum dtype t, size_t n, size_t *out);
-bool dtype_is_float(enum dtype t);          /* can dtype_to_f32 read it? (F32 ... Q6_K) */
+bool dtype_is_float(enum dtype t); /* can dtype_to_f32 read it? (F32 ... Q6_K) */
 
 /* n elements (a multiple of the block) from possibly unaligned bytes to f32. Exact: one rounding-free formula a type. */
 void dtype_to_f32(enum dtype t, const void *from, size_t n, float *to);
