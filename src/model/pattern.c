@@ -5,6 +5,9 @@
  * translated: \s, \w, \b and \v have other members, ^ and $ are always those of a line. What cannot be translated
  * exactly is refused with its offset.
  *
+ * What a letter is comes from PCRE2's Unicode tables (version 14 in PCRE2 10.42); of characters that were assigned later
+ * a reference with newer tables may think otherwise.
+ *
  * A matched text can be long and one character over and over, so nothing may recurse on the machine's stack: the
  * compiled form (JIT) uses a fixed block of it; where that is too small PCRE2's interpreter takes over, whose frames
  * live on the heap up to a limit.

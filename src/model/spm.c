@@ -4,6 +4,7 @@
  * SentencePiece's BPE joins, at every step, the two neighbours whose concatenation is the token of the highest score,
  * the leftmost of equals (Kudo and Richardson 2018). That is the merge table with, for every token and every way to cut
  * it into two tokens, a merge whose rank is the place of the token's score; equal scores share a rank.
+ * SentencePiece would also join a character that is no token itself; its trainer makes every character of a token one.
  */
 #include "model/tokenizer_private.h"
 

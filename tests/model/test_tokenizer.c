@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "tokenizer_files.h"
 
 static void show(const char *what, const struct token_list *l)
@@ -186,6 +187,90 @@ static void decoding_gives_the_reference_text(void **state)
         lines_free(&want);
         tokenizer_close(t);
     }
+}
+
+/* ---- a plain loop to hold the merges against ---- */
+
+struct piece {
+    size_t start, n;
+};
+
+/* The token of the highest score that two neighbours make, leftmost first, as SentencePiece describes it. */
+static size_t best_pair(const struct tokenizer *t, const struct gguf_array *scores,
+                        const char *text, const struct piece *pieces, size_t count)
+{
+    size_t best = count;
+    double best_score = 0;
+    for (size_t i = 0; i + 1 < count; i++) {
+        double score = 0;
+        int32_t id = tokenizer_find(t, text + pieces[i].start, pieces[i].n + pieces[i + 1].n);
+        if (id < 259) /* <unk>, <s>, </s> and the byte tokens never come of merging */
+            continue;
+        assert_true(gguf_array_number(scores, (size_t)id, &score));
+        if (best == count || score > best_score) {
+            best = i;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static struct token_list encode_plainly(const struct tokenizer *t, const struct gguf_array *scores,
+                                        const char *text, size_t n)
+{
+    struct token_list ids = {0};
+    struct piece pieces[4096];
+    size_t count = 0;
+    for (size_t at = 0; at < n; at += pieces[count++].n) {
+        assert_true(count < 4096);
+        uint32_t c;
+        pieces[count] = (struct piece){at, (size_t)utf8_decode(text + at, n - at, &c)};
+    }
+    for (size_t i; (i = best_pair(t, scores, text, pieces, count)) < count;) {
+        pieces[i].n += pieces[i + 1].n;
+        memmove(pieces + i + 1, pieces + i + 2, (count-- - i - 2) * sizeof *pieces);
+    }
+    for (size_t i = 0; i < count; i++) {
+        int32_t id = tokenizer_find(t, text + pieces[i].start, pieces[i].n);
+        for (size_t k = 0; id < 0 && k < pieces[i].n; k++)
+            assert_int_equal(token_list_add(&ids, 3 + (unsigned char)text[pieces[i].start + k]),
+                             PLUMB_OK);
+        if (id >= 0)
+            assert_int_equal(token_list_add(&ids, id), PLUMB_OK);
+    }
+    return ids;
+}
+
+static void scores_merge_as_the_plain_loop_does(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct gguf *g = NULL;
+    struct gguf_array scores;
+    const char *path = data_file("ggml-vocab-llama-spm.gguf");
+    struct tokenizer *t = open_tokenizer(path);
+    assert_int_equal(gguf_open(path, &g, &e), PLUMB_OK);
+    assert_true(gguf_get_array(g, "tokenizer.ggml.scores", &scores));
+    struct lines texts = read_strings(golden_file("texts.json"));
+    for (size_t i = 0; i < texts.count; i++) {
+        struct buffer marked = BUFFER_EMPTY;
+        if (texts.at[i].n)
+            buffer_puts(&marked, "\xE2\x96\x81");
+        for (size_t k = 0; k < texts.at[i].n; k++)
+            if (texts.at[i].s[k] == ' ')
+                buffer_puts(&marked, "\xE2\x96\x81");
+            else
+                buffer_putc(&marked, texts.at[i].s[k]);
+        struct token_list want = encode_plainly(t, &scores, buffer_string(&marked), marked.size);
+        struct token_list got = encode(t, texts.at[i].s, texts.at[i].n, false, false);
+        expect_ids("plain loop", texts.at[i].s, texts.at[i].n, &got, &want);
+        token_list_free(&got);
+        token_list_free(&want);
+        buffer_free(&marked);
+    }
+    lines_free(&texts);
+    gguf_close(g);
+    tokenizer_close(t);
 }
 
 /* ---- promises ---- */
@@ -382,6 +467,7 @@ int main(void)
         cmocka_unit_test(ids_of_every_tiny_tokenizer),
         cmocka_unit_test(ids_of_real_tokenizers_on_random_text),
         cmocka_unit_test(decoding_gives_the_reference_text),
+        cmocka_unit_test(scores_merge_as_the_plain_loop_does),
         cmocka_unit_test(byte_level_decodes_to_the_text),
         cmocka_unit_test(every_token_survives_a_round_trip),
         cmocka_unit_test(special_tokens_in_user_text_stay_text),

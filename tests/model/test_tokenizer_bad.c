@@ -267,8 +267,9 @@ static void gguf_refuses(const char *model, const char *pre, const char *merge, 
     struct plumb_error e = {0};
     struct tokenizer *t = NULL;
     struct buffer b = BUFFER_EMPTY;
-    put_header(&b, 3, 0,
-               (uint64_t)(1 + (model != NULL) + (pre != NULL) + (merge != NULL) + (bos != NULL)));
+    uint64_t keys = 1;
+    keys += (model != NULL) + (pre != NULL) + (merge != NULL) + (bos != NULL);
+    put_header(&b, 3, 0, keys);
     put_strings(&b, "tokenizer.ggml.tokens", tokens, 4);
     if (model)
         put_string(&b, "tokenizer.ggml.model", model);
@@ -392,7 +393,8 @@ static void every_failing_allocation_is_reported(void **state)
     }
     struct gguf *g = NULL;
     assert_int_equal(gguf_open(data_file("ggml-vocab-llama-spm.gguf"), &g, &e), PLUMB_OK);
-    fail_everywhere(NULL, g);
+    const struct buffer none = BUFFER_EMPTY;
+    fail_everywhere(&none, g);
     gguf_close(g);
 }
 
