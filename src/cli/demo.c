@@ -1,16 +1,15 @@
 /*
- * demo.c - `plumb demo`: traces the small model that is part of the program, and shows what a trace is for.
+ * demo.c - `plumb demo`: traces the small model that comes with plumb, and shows what a trace is for.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/demo_files.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "cli/trace_summary.h"
@@ -19,65 +18,60 @@
 
 struct demo_options {
     struct common_options common;
-    const char *keep;
+    const char *output;
 };
 
 #define AT(field) offsetof(struct demo_options, field)
 static const struct option_row options[] = {
-    {0, "keep", OPTION_TEXT, "FOLDER", AT(keep),
-     "put the model, the questions and the trace there, and leave them"},
+    {'o', "output", OPTION_TEXT, "FILE", AT(output), "keep the trace"},
     {0},
 };
 
-static int make_folder(const char *path, struct plumb_error *e)
+/* FOLDER/MORE, when a file of questions is there; null otherwise. */
+static char *folder_with_questions(const char *folder, const char *more)
 {
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
-        return PLUMB_OK;
-    return error_system(e, errno, "make the folder", path);
-}
-
-static int unpack_one(const char *folder, const struct demo_file *f, struct plumb_error *e)
-{
-    struct file_writer w;
-    char *path = file_join(folder, f->name);
-    if (!path)
-        return error_memory(e, "a file name");
-    int status = file_writer_open(path, &w, e);
-    if (status == PLUMB_OK) {
-        fwrite(f->data, 1, (size_t)(f->end - f->data), w.stream); /* commit sees a failure */
-        status = file_writer_commit(&w, e);
-    }
+    char *path = file_join(folder, more),
+         *inside = path ? file_join(path, "questions.jsonl") : NULL;
+    bool there = inside && file_exists(inside);
+    mem_free(inside);
+    if (there)
+        return path;
     mem_free(path);
-    return status;
+    return NULL;
 }
 
-static int unpack(const char *folder, struct plumb_error *e)
+/* Where demo/ is: named by PLUMB_DEMO; installed beside the program (PREFIX/bin, PREFIX/share/plumb); in the source tree,
+   whose build/ holds the program; where it was to be installed. */
+static char *find_demo(struct plumb_error *e)
 {
-    char *base = file_join(folder, "base");
-    int status = base ? make_folder(base, e) : error_memory(e, "a file name");
-    mem_free(base);
-    for (const struct demo_file *f = demo_files; status == PLUMB_OK && f->name; f++)
-        status = unpack_one(folder, f, e);
-    return status;
-}
-
-/* Removes what unpack and the run left; what is not there is no matter. */
-static void remove_all(const char *folder)
-{
-    static const char *const others[] = {"base.safetensors", "base.safetensors.partial", "base",
-                                         ""};
-    for (const struct demo_file *f = demo_files; f->name; f++) {
-        char *path = file_join(folder, f->name);
-        if (path)
-            unlink(path);
-        mem_free(path);
+    char program[PATH_MAX];
+    const char *named = getenv("PLUMB_DEMO");
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    char *found = named ? folder_with_questions(named, ".") : NULL;
+    program[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(program, '/');
+    if (slash)
+        *slash = '\0';
+    if (!found && slash)
+        found = folder_with_questions(program, "../share/plumb/demo");
+    if (!found && slash)
+        found = folder_with_questions(program, "../demo");
+    if (!found)
+        found = folder_with_questions(PLUMB_DATADIR, "plumb/demo");
+    if (found) {
+        char *plain = realpath(found, NULL); /* without "..", for the lines that people paste */
+        mem_free(found);
+        found = plain ? mem_strdup(plain) : NULL;
+        free(plain);
+        if (!found)
+            error_memory(e, "a file name");
+        return found;
     }
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        char *path = *others[i] ? file_join(folder, others[i]) : mem_strdup(folder);
-        if (path)
-            (void)remove(path);
-        mem_free(path);
-    }
+    error_set(e, PLUMB_INPUT,
+              "the demonstration's files were not found, expected them in %s/plumb/demo; name "
+              "their folder in PLUMB_DEMO",
+              PLUMB_DATADIR);
+    return NULL;
 }
 
 static int show(const char *path, struct plumb_error *e)
@@ -118,7 +112,7 @@ static int trace_folder(const char *folder, const char *out, const struct progre
     return status;
 }
 
-/* A new folder in TMPDIR, or /tmp. Null: e is filled. */
+/* The name of a new, empty folder in TMPDIR, or /tmp. Null: e is filled. */
 static char *scratch_folder(struct plumb_error *e)
 {
     const char *parent = getenv("TMPDIR");
@@ -133,6 +127,45 @@ static char *scratch_folder(struct plumb_error *e)
     return NULL;
 }
 
+/* Removes the scratch folder and the trace in it, finished or not. */
+static void scratch_remove(const char *folder)
+{
+    static const char *const names[] = {"base.safetensors", "base.safetensors.partial"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = file_join(folder, names[i]);
+        if (path)
+            unlink(path);
+        mem_free(path);
+    }
+    rmdir(folder);
+}
+
+static int demonstrate(const char *output, const struct progress *progress, struct plumb_error *e)
+{
+    char *demo = find_demo(e), *scratch = NULL, *out = NULL;
+    if (!demo)
+        return e->code;
+    if (output)
+        out = mem_strdup(output);
+    else if ((scratch = scratch_folder(e)))
+        out = file_join(scratch, "base.safetensors");
+    int status = out ? PLUMB_OK : e->code ? e->code : error_memory(e, "a file name");
+    if (status == PLUMB_OK)
+        status = trace_folder(demo, out, progress, e);
+    if (status == PLUMB_OK)
+        status = show(out, e);
+    if (status == PLUMB_OK)
+        printf("\nBy hand:\n  plumb trace %s/base %s/questions.jsonl -o base.safetensors\n"
+               "  plumb inspect base.safetensors --layers\n",
+               demo, demo);
+    if (scratch)
+        scratch_remove(scratch);
+    mem_free(out);
+    mem_free(scratch);
+    mem_free(demo);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     struct demo_options o = {0};
@@ -142,30 +175,9 @@ static int run(int argc, char **argv)
     int status;
     if (!verb_parse(&verb_demo, argc, argv, &o, 0, 0, &words, &status))
         return status;
-    char *folder = o.keep ? mem_strdup(o.keep) : scratch_folder(&e);
-    char *out = folder ? file_join(folder, "base.safetensors") : NULL;
-    status = out ? PLUMB_OK : e.code ? e.code : error_memory(&e, "a file name");
     progress_line_start(&line, o.common.quiet);
-    if (status == PLUMB_OK && o.keep)
-        status = make_folder(folder, &e);
-    if (status == PLUMB_OK)
-        status = unpack(folder, &e);
-    if (status == PLUMB_OK)
-        status = trace_folder(folder, out, &line.progress, &e);
+    status = demonstrate(o.output, &line.progress, &e);
     progress_line_end(&line);
-    if (status == PLUMB_OK)
-        status = show(out, &e);
-    if (status == PLUMB_OK && o.keep)
-        printf("\nBy hand:\n  plumb trace %s/base %s/questions.jsonl -o %s\n  plumb inspect %s "
-               "--layers\n",
-               folder, folder, out, out);
-    else if (status == PLUMB_OK)
-        printf("\nNext: 'plumb demo --keep FOLDER' leaves the files; 'plumb help trace' traces "
-               "your own model.\n");
-    if (folder && !o.keep)
-        remove_all(folder);
-    mem_free(out);
-    mem_free(folder);
     if (status == PLUMB_OK)
         return status;
     status = verb_fail(&verb_demo, &e);
@@ -183,7 +195,7 @@ const struct verb verb_demo = {
     .name = "demo",
     .summary = "trace the small model that comes with plumb",
     .synopses = synopses,
-    .description = "Traces a small language model that is part of the program over a few hundred "
+    .description = "Traces the small language model that comes with plumb over a few hundred "
                    "questions, and prints how often it is "
                    "right and how sure it is, by group of questions and by layer. Needs no other "
                    "file and no network.",

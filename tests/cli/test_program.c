@@ -132,7 +132,7 @@ static void a_near_miss_of_a_verb_is_named(void **state)
 static void every_verb_has_help_with_two_examples_in_a_hundred_columns(void **state)
 {
     (void)state;
-    static const char *const names[] = {"trace", "inspect", "tokenize", "bench"};
+    static const char *const names[] = {"trace", "inspect", "tokenize", "bench", "demo"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char pasted[64];
         assert_int_equal(plumb("%s --help", names[i]), 0);
@@ -277,6 +277,24 @@ static void joined_shards_are_the_whole_trace_byte_for_byte(void **state)
     assert_int_equal(system(command), 0);
 }
 
+static void the_demonstration_runs_and_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("TMPDIR", folder, 1), 0);
+    assert_int_equal(plumb("demo --quiet"), 0);
+    unsetenv("TMPDIR");
+    assert_string_equal(err, "");
+    assert_non_null(strstr(out, "\nall "));
+    /* a row for the last of its layers, which agrees with the final answer by definition */
+    const char *last = strstr(out, "\n    6 ");
+    assert_non_null(last);
+    assert_non_null(strstr(last, " 1.000 "));
+    char left[512];
+    snprintf(left, sizeof left, "test -z \"$(ls -d %s/plumb-demo-* 2>/dev/null)\"", folder);
+    assert_int_equal(system(left), 0);
+    assert_int_equal(plumb("demo extra"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +309,7 @@ int main(void)
         cmocka_unit_test_teardown(a_trace_is_recorded_described_and_not_run_twice, forget_output),
         cmocka_unit_test_teardown(another_run_does_not_overwrite_a_finished_trace, forget_output),
         cmocka_unit_test_teardown(quiet_keeps_stderr_silent, forget_output),
+        cmocka_unit_test(the_demonstration_runs_and_leaves_nothing_behind),
         cmocka_unit_test_teardown(joined_shards_are_the_whole_trace_byte_for_byte, forget_output),
     };
     return cmocka_run_group_tests(tests, prepare, clean_up);
