@@ -1,8 +1,6 @@
 /*
  * config.c - what configurations from both formats share.
  */
-#include <math.h>
-
 #include "base/memory.h"
 #include "base/size.h"
 #include "model/config_private.h"
@@ -24,17 +22,6 @@ void config_from_row(struct config *c)
     c->block = a->block;
     c->qk_norm = a->qk_norm;
     c->norm_eps = a->norm == NORM_LAYER ? 1e-5f : 1e-6f;
-}
-
-int config_variants_json(struct json root, const char *path, struct config *c,
-                         struct plumb_error *e)
-{
-    (void)root;
-    (void)path;
-    (void)e;
-    if (c->architecture->scale_embedding)
-        c->embedding_scale = sqrtf((float)c->hidden);
-    return PLUMB_OK;
 }
 
 int config_check(const struct config *c, const char *path, struct plumb_error *e)
@@ -63,8 +50,20 @@ void config_free(struct config *c)
     mem_free(c->scaling_long);
     mem_free(c->rope_divisors);
     mem_free(c->windowed);
+    mem_free(c->dense);
     c->scaling_short = c->scaling_long = c->rope_divisors = NULL;
-    c->windowed = NULL;
+    c->windowed = c->dense = NULL;
+}
+
+bool config_layer_dense(const struct config *c, int layer)
+{
+    return c->n_experts == 0 || (c->dense && c->dense[layer]);
+}
+
+int config_sharing_limit(const struct config *c)
+{
+    return c->scaling == SCALING_DYNAMIC || c->scaling == SCALING_LONGROPE ? c->scaling_original
+                                                                           : INT32_MAX;
 }
 
 bool config_layer_windowed(const struct config *c, int layer)

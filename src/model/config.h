@@ -83,6 +83,13 @@ struct architecture {
     bool tied_by_default;    /* `tie_word_embeddings` where the configuration does not say */
     bool scale_embedding;    /* by sqrt(hidden): Gemma */
     bool experts_normalised; /* norm_topk_prob where the configuration does not say */
+    bool
+        qk_norm_optional; /* per head, where the configuration or the tensors say so: Cohere, StableLM */
+    bool
+        parallel_is_shared; /* `use_parallel_residual` means one norm for both branches: StableLM */
+    double rope_theta_local; /* where the configuration does not say; 0 = none */
+    int default_window;      /* where config.json does not say */
+    int gguf_wide_layers; /* GGUF: the size, told by its layers, that scales attention by hidden / heads */
     int window_pattern; /* every n-th layer sees everything, where the configuration does not say; 0
                            = none */
     float rotary_fraction; /* of a head, where the configuration does not say; 0 = 1 */
@@ -117,6 +124,7 @@ struct config {
     uint8_t
         *windowed; /* [n_layers]: does this layer use the window? null = all (when window > 0) */
 
+    uint8_t *dense; /* [n_layers]: has this layer an MLP instead of experts? null = none has */
     int n_experts, n_experts_used, expert_intermediate;
     bool normalise_experts; /* the chosen experts' weights sum to 1 */
 };
@@ -125,6 +133,10 @@ struct config {
 int config_from_json(struct json root, const char *path, struct config *c, struct plumb_error *e);
 int config_from_gguf(const struct gguf *g, struct config *c, struct plumb_error *e);
 void config_free(struct config *c);
+bool config_layer_dense(const struct config *c, int layer); /* no experts in it */
+/* Texts longer than this have rotary angles that depend on the whole text's length (dynamic, longrope), so they cannot
+   share a prefix with others. INT32_MAX where angles never do. */
+int config_sharing_limit(const struct config *c);
 bool config_layer_windowed(const struct config *c, int layer /* from 0 */);
 
 const struct architecture *architecture_by_hf(const char *name);

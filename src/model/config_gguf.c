@@ -137,8 +137,10 @@ static void read_windows(struct reader *r, struct config *c)
 int config_from_gguf(const struct gguf *g, struct config *c, struct plumb_error *e)
 {
     struct reader reader = {.g = g, .path = gguf_path(g), .e = e}, *r = &reader;
+    char key[128];
     const char *s;
     size_t n;
+    bool parallel;
     config_defaults(c);
     c->gguf_or_hf = "GGUF";
     if (!gguf_get_string(g, "general.architecture", &s, &n) || n == 0 ||
@@ -172,7 +174,8 @@ int config_from_gguf(const struct gguf *g, struct config *c, struct plumb_error 
         (float)number(r, "attention.layer_norm_rms_epsilon",
                       number(r, "attention.layer_norm_epsilon", (double)c->norm_eps, 0, 1), 0, 1);
     c->rope_theta = number(r, "rope.freq_base", 10000, 1e-3, 1e12);
-    c->rope_theta_local = number(r, "rope.freq_base_swa", 0, 1e-3, 1e12);
+    c->rope_theta_local =
+        number(r, "rope.freq_base_swa", c->architecture->rope_theta_local, 1e-3, 1e12);
     c->rotary_dim = c->architecture->rope == ROPE_NONE
                         ? 0
                         : whole(r, "rope.dimension_count", c->head_dim, 2, 1 << 16);
@@ -181,20 +184,31 @@ int config_from_gguf(const struct gguf *g, struct config *c, struct plumb_error 
     c->logit_scale = (float)number(r, "logit_scale", 1, 1e-6, 1e6);
     if (c->architecture->scale_embedding && r->status == PLUMB_OK)
         c->embedding_scale = sqrtf((float)c->hidden);
-    if (r->status == PLUMB_OK)
-        c->attention_scale =
-            (float)number(r, "attention.scale", 1 / sqrt((double)c->head_dim), 1e-9, 1e6);
-    if (c->architecture->mlp == MLP_EXPERTS) {
+    if (r->status == PLUMB_OK) {
+        /* The scalar of config.json has no key; llama.cpp, too, knows the one size that differs by its layers. */
+        bool wide = c->architecture->gguf_wide_layers == c->n_layers;
+        double width = wide ? (double)c->hidden / c->n_heads : (double)c->head_dim;
+        c->attention_scale = (float)number(r, "attention.scale", 1 / sqrt(width), 1e-9, 1e6);
+    }
+    if (r->status == PLUMB_OK && gguf_has(g, full_key(r, "expert_count", key)) &&
+        whole(r, "expert_count", 0, 0, 4096) > 0) {
         c->n_experts = whole(r, "expert_count", 0, 1, 4096);
         c->n_experts_used = whole(r, "expert_used_count", 0, 1, 4096);
         c->expert_intermediate =
             whole(r, "expert_feed_forward_length", c->intermediate, 1, 1 << 24);
         c->normalise_experts = true;
     }
-    if (r->status == PLUMB_OK)
+    if (r->status == PLUMB_OK && c->architecture->rope != ROPE_NONE)
         read_scaling(r, c);
     if (r->status == PLUMB_OK)
         read_windows(r, c);
+    if (r->status == PLUMB_OK &&
+        gguf_get_bool(g, full_key(r, "use_parallel_residual", key), &parallel)) {
+        if (!parallel)
+            c->block = BLOCK_SEQUENTIAL;
+        else if (c->architecture->parallel_is_shared)
+            c->block = BLOCK_PARALLEL_SHARED;
+    }
     /* The vocabulary is the number of rows of the embedding; model.c fills and checks it. */
     c->vocabulary = 1;
     if (r->status == PLUMB_OK)

@@ -243,7 +243,8 @@ static void read_rope(struct reader *r, struct config *c)
             number(r, json_get(p, "sliding_attention"), "rope_theta", 0, 1e-3, 1e12);
         p = json_get(p, "full_attention");
     } else {
-        c->rope_theta_local = number(r, r->root, "rope_local_base_freq", 0, 1e-3, 1e12);
+        c->rope_theta_local = number(r, r->root, "rope_local_base_freq",
+                                     c->architecture->rope_theta_local, 1e-3, 1e12);
     }
     double theta = number(r, r->root, "rope_theta", 0, 1e-3, 1e12);
     if (theta == 0)
@@ -262,13 +263,20 @@ static void read_rope(struct reader *r, struct config *c)
                               r->path, c->rotary_dim, c->head_dim);
     if (r->status == PLUMB_OK && a->rope != ROPE_NONE)
         read_scaling(r, c, json_exists(scaling) ? scaling : p);
+    /* The configuration may state the context before or after scaling: the larger counts. */
+    double scaled = c->scaling == SCALING_NONE ? 0 : c->scaling_factor * c->scaling_original;
+    if (scaled > c->context && scaled < INT32_MAX)
+        c->context = (int)scaled;
 }
 
 /* `layer_types` (transformers 4.53 and later), or the older rules of each family. */
 static void read_windows(struct reader *r, struct config *c)
 {
     struct json types = json_get(r->root, "layer_types");
-    c->window = whole(r, r->root, "sliding_window", 0, 0, INT32_MAX);
+    struct json given = json_get(r->root, "sliding_window");
+    c->window = json_kind(given) == JSON_ABSENT
+                    ? c->architecture->default_window
+                    : whole(r, r->root, "sliding_window", 0, 0, INT32_MAX);
     bool has_switch = json_exists(json_get(r->root, "use_sliding_window"));
     if (has_switch && !truth(r, r->root, "use_sliding_window", false))
         c->window = 0;
@@ -276,7 +284,7 @@ static void read_windows(struct reader *r, struct config *c)
         return;
     int pattern = whole(r, r->root, "sliding_window_pattern",
                         whole(r, r->root, "_sliding_window_pattern", 0, 0, 4096), 0, 4096);
-    int first = has_switch ? whole(r, r->root, "max_window_layers", 0, 0, INT32_MAX) : 0;
+    int first = has_switch ? whole(r, r->root, "max_window_layers", 28, 0, INT32_MAX) : 0;
     if (pattern == 0)
         pattern = c->architecture->window_pattern;
     c->windowed = mem_alloc((size_t)c->n_layers);
@@ -308,6 +316,32 @@ static void read_windows(struct reader *r, struct config *c)
     }
 }
 
+/* Layers of a mixture that have one plain MLP: those listed, and all but every n-th. */
+static void read_dense_layers(struct reader *r, struct config *c)
+{
+    struct json listed = json_get(r->root, "mlp_only_layers");
+    const int step = whole(r, r->root, "decoder_sparse_step", 1, 1, 4096);
+    if (r->status != PLUMB_OK || (step == 1 && json_size(listed) == 0))
+        return;
+    c->dense = mem_zalloc((size_t)c->n_layers, 1);
+    if (!c->dense) {
+        r->status = error_memory(r->e, "the dense layers");
+        return;
+    }
+    for (int l = 0; l < c->n_layers; l++)
+        c->dense[l] = (l + 1) % step != 0;
+    for (struct json_iterator i = json_each(listed); json_next(&i);) {
+        int64_t l;
+        if (!json_integer(i.value, &l) || l < 0 || l >= c->n_layers) {
+            r->status = error_set(r->e, PLUMB_INPUT,
+                                  "%s: mlp_only_layers[%zu] must be a layer from 0 to %d", r->path,
+                                  i.index, c->n_layers - 1);
+            return;
+        }
+        c->dense[l] = 1;
+    }
+}
+
 static void read_experts(struct reader *r, struct config *c)
 {
     if (c->architecture->mlp != MLP_EXPERTS)
@@ -320,12 +354,45 @@ static void read_experts(struct reader *r, struct config *c)
     c->normalise_experts = truth(r, r->root, "norm_topk_prob", c->architecture->experts_normalised);
     if (r->status != PLUMB_OK)
         return;
-    struct json dense = json_get(r->root, "mlp_only_layers");
-    if (json_size(dense) > 0 || whole(r, r->root, "decoder_sparse_step", 1, 1, 4096) != 1)
-        r->status = error_set(r->e, PLUMB_INPUT,
-                              "%s: 'mlp_only_layers' and 'decoder_sparse_step': layers without "
-                              "experts are not computed",
-                              r->path);
+    read_dense_layers(r, c);
+}
+
+/* Options of one family that change its row of the table, or that it has and plumb has not. */
+static void read_variants(struct reader *r, struct config *c)
+{
+    const struct architecture *a = c->architecture;
+    struct json parallel = json_get(r->root, "use_parallel_residual");
+    bool is_parallel = truth(r, r->root, "use_parallel_residual", a->block != BLOCK_SEQUENTIAL);
+    if (json_exists(parallel) && !is_parallel)
+        c->block = BLOCK_SEQUENTIAL;
+    else if (json_exists(parallel) && a->parallel_is_shared)
+        c->block = BLOCK_PARALLEL_SHARED;
+    if (truth(r, r->root, "use_qk_norm", false) || truth(r, r->root, "qk_layernorm", false)) {
+        c->qk_norm = QK_NORM_HEADS;
+        if (!a->qk_norm_optional && r->status == PLUMB_OK)
+            r->status = error_set(r->e, PLUMB_INPUT,
+                                  "%s: norms of queries and keys are an option of this family that "
+                                  "plumb does not compute",
+                                  r->path);
+    }
+    if (a->scale_embedding)
+        c->embedding_scale = sqrtf((float)c->hidden);
+    static const struct {
+        const char *key;
+        bool missing, computed; /* the value that plumb computes */
+    } fixed[] = {{"alibi", false, false},
+                 {"new_decoder_architecture", false, false},
+                 {"parallel_attn", true, true},
+                 {"scale_attn_by_inverse_layer_idx", false, false},
+                 {"add_cross_attention", false, false},
+                 {"is_encoder_decoder", false, false},
+                 {"use_bidirectional_attention", false, false}};
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        if (truth(r, r->root, fixed[i].key, fixed[i].missing) != fixed[i].computed &&
+            r->status == PLUMB_OK)
+            r->status = error_set(r->e, PLUMB_INPUT,
+                                  "%s: '%s' = %s is an option that plumb does not compute", r->path,
+                                  fixed[i].key, fixed[i].computed ? "false" : "true");
 }
 
 static void find_architecture(struct reader *r, struct config *c)
@@ -370,9 +437,12 @@ static void read_sizes(struct reader *r, struct config *c)
         c->n_kv_heads = 1;
     c->head_dim = whole(r, r->root, "head_dim", r->status == PLUMB_OK ? c->hidden / c->n_heads : 1,
                         1, 1 << 16);
-    c->intermediate = whole(
-        r, r->root, json_exists(json_get(r->root, "n_inner")) ? "n_inner" : "intermediate_size",
-        c->architecture->mlp == MLP_PLAIN ? 4 * (int64_t)c->hidden : 0, 1, 1 << 24);
+    c->intermediate =
+        whole(r, r->root,
+              json_exists(json_get(r->root, "n_inner"))           ? "n_inner"
+              : json_exists(json_get(r->root, "ffn_hidden_size")) ? "ffn_hidden_size"
+                                                                  : "intermediate_size",
+              c->architecture->mlp == MLP_PLAIN ? 4 * (int64_t)c->hidden : 0, 1, 1 << 24);
 }
 
 int config_from_json(struct json root, const char *path, struct config *c, struct plumb_error *e)
@@ -408,7 +478,7 @@ int config_from_json(struct json root, const char *path, struct config *c, struc
     if (r->status == PLUMB_OK)
         read_experts(r, c);
     if (r->status == PLUMB_OK)
-        r->status = config_variants_json(root, path, c, e);
+        read_variants(r, c);
     if (r->status == PLUMB_OK)
         r->status = config_check(c, path, e);
     if (r->status != PLUMB_OK)

@@ -9,9 +9,6 @@
 void config_defaults(struct config *c);
 /* Copies the table row's choices, which a family's variants may then change. */
 void config_from_row(struct config *c);
-/* Options of one family that change its row: parallel residuals, QK norms. */
-int config_variants_json(struct json root, const char *path, struct config *c,
-                         struct plumb_error *e);
 /* What must hold whatever the file: heads divide, sizes multiply without overflow. */
 int config_check(const struct config *c, const char *path, struct plumb_error *e);
 

@@ -14,8 +14,6 @@
 #include "base/size.h"
 #include "model/forward_private.h"
 
-enum { MLP_ROWS = 512 }; /* rows of the MLP at a time: bounds the memory of its wide inner layer */
-
 struct prefix {
     const struct prefix *parent;
     int first, n;         /* own tokens stand at positions first .. first + n - 1 */
@@ -35,6 +33,8 @@ struct run {
     size_t *wanted;              /* [n_wanted] rows */
     struct attention_segment *segments;
     struct attention_item *attention;
+    const struct angles **angles; /* [n_items] of layers without a base of their own */
+    struct angles *own_angles;    /* [n_items] of texts whose angles depend on their length */
     size_t max_depth;
     struct prefix *into; /* a prefix is being made: its keys and values are all that is wanted */
 };
@@ -67,25 +67,30 @@ int forward_create(const struct model *m, struct forward **out, struct plumb_err
     return PLUMB_OK;
 }
 
+static void angles_free(struct angles *a)
+{
+    mem_free(a->cosines);
+    mem_free(a->sines);
+    *a = (struct angles){0};
+}
+
 void forward_destroy(struct forward *f)
 {
     if (!f)
         return;
-    struct floats *all[] = {&f->x,     &f->normed, &f->qkv,    &f->attended, &f->branch,
-                            &f->inner, &f->keys,   &f->values, &f->logits};
+    struct floats *all[] = {&f->x,      &f->normed,   &f->qkv,       &f->attended,
+                            &f->branch, &f->inner,    &f->keys,      &f->values,
+                            &f->logits, &f->gathered, &f->expert_out};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         mem_free(all[i]->data);
-    mem_free(f->angles.cosines);
-    mem_free(f->angles.sines);
-    mem_free(f->angles_local.cosines);
-    mem_free(f->angles_local.sines);
+    angles_free(&f->angles);
+    angles_free(&f->angles_local);
+    angles_free(&f->angles_long);
     workspace_free(&f->workspace);
     mem_free(f);
 }
 
-/* ---- rows
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- rows ---- */
 
 void norm_rows(const struct forward *f, const struct norm *n, const float *x, size_t rows,
                size_t columns, float *out)
@@ -123,9 +128,7 @@ static void add_rows(const struct forward *f, float *x, const float *y, size_t r
         f->k->add(x + i * d, y + i * d, d);
 }
 
-/* ---- attention
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- attention ---- */
 
 static int angles_reserve(struct angles *a, const struct rotary *r, size_t positions,
                           struct plumb_error *e)
@@ -133,8 +136,7 @@ static int angles_reserve(struct angles *a, const struct rotary *r, size_t posit
     if (r->dim == 0 || positions <= a->positions)
         return PLUMB_OK;
     size_t n = positions + positions / 2 + 64, half = (size_t)r->dim / 2;
-    mem_free(a->cosines);
-    mem_free(a->sines);
+    angles_free(a);
     *a = (struct angles){.cosines = mem_aligned(n * half, sizeof(float)),
                          .sines = mem_aligned(n * half, sizeof(float))};
     if (!a->cosines || !a->sines)
@@ -169,7 +171,6 @@ static void rotate_rows(const struct run *r, const struct layer *y, int layer)
     const size_t hd = (size_t)c->head_dim, heads = (size_t)c->n_heads, kv = (size_t)c->n_kv_heads,
                  width = (heads + 2 * kv) * hd;
     const bool local = config_layer_windowed(c, layer) && c->rope_theta_local > 0;
-    const struct angles *a = local ? &f->angles_local : &f->angles;
     const size_t half = (size_t)c->rotary_dim / 2;
     const int interleaved = c->architecture->rope == ROPE_INTERLEAVED;
 #pragma omp parallel for schedule(static) num_threads(f->workspace.threads)
@@ -182,6 +183,7 @@ static void rotate_rows(const struct run *r, const struct layer *y, int layer)
         }
         if (half == 0)
             continue;
+        const struct angles *a = local ? &f->angles_local : r->angles[r->item[i]];
         const float *cosines = a->cosines + (size_t)r->position[i] * half,
                     *sines = a->sines + (size_t)r->position[i] * half;
         for (size_t h = 0; h < heads + kv; h++)
@@ -265,53 +267,7 @@ static int attend(struct run *r, int layer, bool wanted_only, struct plumb_error
     return attention_run(f->k, &s, r->attention, r->n_items, f->workspace.threads, e);
 }
 
-/* ---- MLP
- * ---------------------------------------------------------------------------------------------------------
- */
-
-static void activate(const struct forward *f, float *x, size_t n)
-{
-    switch (f->m->config.activation) {
-    case ACTIVATION_SILU:
-        f->k->silu(x, n);
-        break;
-    case ACTIVATION_GELU_TANH:
-        f->k->gelu_tanh(x, n);
-        break;
-    case ACTIVATION_GELU_ERF:
-        f->k->gelu_erf(x, n);
-        break;
-    }
-}
-
-/* out = down(act(gate x) * up x), or down(act(up x)) */
-static int mlp(struct forward *f, const struct linear *gate_up, const struct linear *down,
-               bool gated, const float *x, size_t rows, float *out, struct plumb_error *e)
-{
-    const size_t d = (size_t)f->m->config.hidden, wide = matrix_rows(gate_up->w),
-                 inner = gated ? wide / 2 : wide;
-    int status = floats_reserve(&f->inner, rows < MLP_ROWS ? rows : MLP_ROWS, wide,
-                                "the MLP's inner layer", e);
-    for (size_t first = 0; first < rows && status == PLUMB_OK; first += MLP_ROWS) {
-        size_t n = rows - first < MLP_ROWS ? rows - first : MLP_ROWS;
-        status = linear_rows(f, gate_up, x + first * d, d, n, f->inner.data, e);
-        if (status != PLUMB_OK)
-            break;
-#pragma omp parallel for schedule(static) num_threads(f->workspace.threads)
-        for (size_t i = 0; i < n; i++) {
-            float *row = f->inner.data + i * wide;
-            activate(f, row, inner);
-            if (gated)
-                f->k->multiply(row, row + inner, inner);
-        }
-        status = linear_rows(f, down, f->inner.data, wide, n, out + first * d, e);
-    }
-    return status;
-}
-
-/* ---- the block
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the block ---- */
 
 /* The rows that go on after the last block's keys and values: x and the normed input shrink to
  * them. */
@@ -328,13 +284,22 @@ static void keep_wanted(struct run *r)
     r->n_rows = r->n_wanted;
 }
 
+static int block_mlp(struct forward *f, const struct layer *y, int layer, const float *x,
+                     size_t rows, float *out, struct plumb_error *e)
+{
+    const struct config *c = &f->m->config;
+    if (!config_layer_dense(c, layer))
+        return experts_rows(f, y, x, rows, out, e);
+    return mlp_rows(f, &y->gate_up, &y->down, c->architecture->mlp != MLP_PLAIN, x, rows, out, e);
+}
+
 static int run_block(struct run *r, int layer, struct plumb_error *e)
 {
     struct forward *f = r->f;
     const struct config *c = &f->m->config;
     const struct layer *y = &f->m->weights.layers[layer];
     const size_t d = (size_t)c->hidden, hd = (size_t)c->head_dim;
-    const bool last = layer == c->n_layers - 1, gated = c->architecture->mlp != MLP_PLAIN;
+    const bool last = layer == c->n_layers - 1;
     float *x = f->x.data, *normed = f->normed.data, *branch = f->branch.data;
 
     /* attention: x' = x + post(Wo attend(rotate(Wqkv norm(x)))) */
@@ -367,7 +332,7 @@ static int run_block(struct run *r, int layer, struct plumb_error *e)
             mlp_input = x;
         else
             norm_rows(f, &y->mlp_norm, x, r->n_rows, d, normed);
-        status = mlp(f, &y->gate_up, &y->down, gated, mlp_input, r->n_rows, branch, e);
+        status = block_mlp(f, y, layer, mlp_input, r->n_rows, branch, e);
         if (status == PLUMB_OK && c->norm_place != NORM_PRE) {
             norm_rows(f, &y->mlp_post_norm, branch, r->n_rows, d, normed);
             add_rows(f, x, normed, r->n_rows);
@@ -381,15 +346,13 @@ static int run_block(struct run *r, int layer, struct plumb_error *e)
     if (c->block == BLOCK_PARALLEL)
         norm_rows(f, &y->mlp_norm, x, r->n_rows, d, normed);
     add_rows(f, x, branch, r->n_rows);
-    status = mlp(f, &y->gate_up, &y->down, gated, normed, r->n_rows, branch, e);
+    status = block_mlp(f, y, layer, normed, r->n_rows, branch, e);
     if (status == PLUMB_OK)
         add_rows(f, x, branch, r->n_rows);
     return status;
 }
 
-/* ---- the batch
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the batch ---- */
 
 static int check_item(const struct forward *f, const struct forward_item *item, size_t i,
                       struct plumb_error *e)
@@ -404,6 +367,12 @@ static int check_item(const struct forward *f, const struct forward_item *item, 
         return error_set(e, PLUMB_INPUT,
                          "item %zu has %lld tokens; the model's context holds %d: shorten it", i,
                          (long long)length, c->context);
+    if (item->prefix && length > config_sharing_limit(c))
+        return error_set(e, PLUMB_INPUT,
+                         "item %zu has %lld tokens; beyond %d this model's positions depend on the "
+                         "whole text, so it cannot "
+                         "continue a shared prefix",
+                         i, (long long)length, config_sharing_limit(c));
     for (int t = 0; t < item->n_tokens; t++)
         if (item->tokens[t] < 0 || item->tokens[t] >= c->vocabulary)
             return error_set(e, PLUMB_INPUT,
@@ -411,6 +380,35 @@ static int check_item(const struct forward *f, const struct forward_item *item, 
                              "tokenizer and model do not belong together",
                              i, item->tokens[t], c->vocabulary);
     return PLUMB_OK;
+}
+
+/* Which table of angles an item turns by. Only texts beyond the trained context, under two of the scalings, have other ones. */
+static int choose_angles(struct run *r, size_t longest, struct plumb_error *e)
+{
+    struct forward *f = r->f;
+    const struct config *c = &f->m->config;
+    const struct weights *w = &f->m->weights;
+    int status = angles_reserve(&f->angles, &w->rotary, longest, e);
+    if (status == PLUMB_OK)
+        status = angles_reserve(&f->angles_local, &w->rotary_local, longest, e);
+    if (status == PLUMB_OK && longest > (size_t)config_sharing_limit(c))
+        status = angles_reserve(&f->angles_long, &w->rotary_long, longest, e);
+    for (size_t i = 0; i < r->n_items && status == PLUMB_OK; i++) {
+        const int length = prefix_length(r->items[i].prefix) + r->items[i].n_tokens;
+        r->angles[i] = &f->angles;
+        if (length <= config_sharing_limit(c))
+            continue;
+        r->angles[i] = &f->angles_long;
+        if (c->scaling == SCALING_DYNAMIC) {
+            struct rotary own;
+            status = rotary_create(c, rotary_dynamic_theta(c, length), ROTARY_SCALED, &own, e);
+            if (status == PLUMB_OK)
+                status = angles_reserve(&r->own_angles[i], &own, (size_t)length, e);
+            mem_free(own.inverse_frequency);
+            r->angles[i] = &r->own_angles[i];
+        }
+    }
+    return status;
 }
 
 /* Counts rows and allocates the batch's own arrays. */
@@ -439,17 +437,20 @@ static int run_prepare(struct run *r, struct plumb_error *e)
     r->wanted = mem_array(wanted, sizeof *r->wanted);
     r->segments = mem_array(r->n_items * r->max_depth, sizeof *r->segments);
     r->attention = mem_array(r->n_items, sizeof *r->attention);
+    r->angles = mem_array(r->n_items, sizeof *r->angles);
+    r->own_angles = mem_zalloc(r->n_items, sizeof *r->own_angles);
     if (!r->row0 || !r->keys_at || !r->values_at || !r->item || !r->position || !r->wanted ||
-        !r->segments || !r->attention)
+        !r->segments || !r->attention || !r->angles || !r->own_angles)
         return error_memory(e, "a batch");
-    int status = angles_reserve(&r->f->angles, &r->f->m->weights.rotary, longest, e);
-    return status == PLUMB_OK
-               ? angles_reserve(&r->f->angles_local, &r->f->m->weights.rotary_local, longest, e)
-               : status;
+    return choose_angles(r, longest, e);
 }
 
 static void run_release(struct run *r)
 {
+    for (size_t i = 0; r->own_angles && i < r->n_items; i++)
+        angles_free(&r->own_angles[i]);
+    mem_free(r->own_angles);
+    mem_free(r->angles);
     mem_free(r->row0);
     mem_free(r->keys_at);
     mem_free(r->values_at);

@@ -31,7 +31,8 @@ struct forward {
     struct floats inner;        /* [MLP_ROWS, 2 F] */
     struct floats keys, values; /* one layer, all items */
     struct floats logits;
-    struct angles angles, angles_local;
+    struct floats gathered, expert_out; /* [rows, D] of one expert */
+    struct angles angles, angles_local, angles_long;
 };
 
 int floats_reserve(struct floats *f, size_t rows, size_t columns, const char *what,
@@ -42,5 +43,12 @@ void norm_rows(const struct forward *f, const struct norm *n, const float *x, si
 /* y [rows, N of w] = x W^T + bias */
 int linear_rows(struct forward *f, const struct linear *l, const float *x, size_t ldx, size_t rows,
                 float *y, struct plumb_error *e);
+
+/* out [rows, D] = down(act(gate x) * up x), or down(act(up x)) */
+int mlp_rows(struct forward *f, const struct linear *gate_up, const struct linear *down, bool gated,
+             const float *x, size_t rows, float *out, struct plumb_error *e);
+/* out [rows, D] = the sum of the chosen experts' MLPs, weighted by the router */
+int experts_rows(struct forward *f, const struct layer *y, const float *x, size_t rows, float *out,
+                 struct plumb_error *e);
 
 #endif

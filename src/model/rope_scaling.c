@@ -5,8 +5,8 @@
  * llama3: low frequencies divided, high ones kept, a ramp between (Llama 3.1's modeling code).
  * yarn: a ramp between interpolation and extrapolation and a temperature on attention (Peng et al.
  * 2023, arXiv 2309.00071, eqs. 17-22). longrope: one factor a dimension (Ding et al. 2024, arXiv
- * 2402.13753). dynamic NTK (bloc97 2023) equals plain up to the trained context; beyond it the base
- * would depend on the length of the text, see forward.c. Arithmetic in f32 where transformers has
+ * 2402.13753). dynamic NTK (bloc97 2023) equals plain
+ * up to the trained context; beyond it the base grows with the text (rotary_dynamic_theta). Arithmetic in f32 where transformers has
  * f32, so that angles agree.
  */
 #include <math.h>
@@ -70,7 +70,26 @@ static void yarn(const struct config *c, double theta, struct rotary *r)
         r->attention_factor = (float)yarn_mscale(c->scaling_factor, 1);
 }
 
-int rotary_create(const struct config *c, double theta, bool scaled, struct rotary *r,
+/* Ding et al. 2024: a factor a dimension; attention is sharpened by sqrt(1 + ln s / ln original). */
+static void longrope(const struct config *c, enum rotary_use use, struct rotary *r)
+{
+    const float *factors = use == ROTARY_LONG ? c->scaling_long : c->scaling_short;
+    for (int i = 0; i < r->dim / 2; i++)
+        r->inverse_frequency[i] /= factors[i];
+    if (c->scaling_attention > 0)
+        r->attention_factor = (float)c->scaling_attention;
+    else if (c->scaling_factor > 1)
+        r->attention_factor = (float)sqrt(1 + log(c->scaling_factor) / log(c->scaling_original));
+}
+
+double rotary_dynamic_theta(const struct config *c, int tokens)
+{
+    const double stretch =
+        c->scaling_factor * tokens / c->scaling_original - (c->scaling_factor - 1);
+    return c->rope_theta * pow(stretch, (double)c->rotary_dim / (c->rotary_dim - 2));
+}
+
+int rotary_create(const struct config *c, double theta, enum rotary_use use, struct rotary *r,
                   struct plumb_error *e)
 {
     const int half = c->rotary_dim / 2;
@@ -84,7 +103,7 @@ int rotary_create(const struct config *c, double theta, bool scaled, struct rota
         float exponent = (float)(2 * i) / (float)c->rotary_dim;
         r->inverse_frequency[i] = 1.0f / (float)pow(theta, (double)exponent);
     }
-    if (!scaled)
+    if (use == ROTARY_PLAIN)
         return PLUMB_OK;
     if (c->rope_divisors)
         for (int i = 0; i < half; i++)
@@ -96,5 +115,7 @@ int rotary_create(const struct config *c, double theta, bool scaled, struct rota
         llama3(c, r->inverse_frequency, half);
     else if (c->scaling == SCALING_YARN)
         yarn(c, theta, r);
+    else if (c->scaling == SCALING_LONGROPE)
+        longrope(c, use, r);
     return PLUMB_OK;
 }

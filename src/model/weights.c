@@ -1,252 +1,16 @@
 /*
  * weights.c - from named tensors to packed matrices.
  *
- * Every tensor that the table row names is looked up, its shape checked, its rows read as f32, put
- * where the forward pass wants them (q, k and v in one matrix; gate and up in one matrix) and
- * rounded to the compute type. Families store rows in different orders; a row map from the file's
- * order to ours is all that differs.
+ * Every tensor that the table row names is looked up, its shape checked, and put where the forward pass wants it: q, k and v in one
+ * matrix, gate and up in one matrix. A tensor that is left over is refused by name: the model computes something that
+ * plumb would leave out.
  */
-#include "model/weights.h"
+#include "model/weights_read.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
-
-enum { NAME_SIZE = 160, ROWS_A_READ = 64 };
-
-struct loader {
-    struct model *m;
-    const struct tensor_names *names;
-    const struct progress *progress;
-    size_t read, total; /* bytes of tensors */
-    size_t skip;        /* bytes of every name's beginning that this file leaves out ("transformer.") */
-    uint8_t *used;      /* [tensors]: was it asked for? */
-    bool gguf;
-    struct plumb_error *e;
-};
-
-/* Where row r of a tensor goes. */
-enum row_map {
-    ROWS_AS_THEY_ARE,
-    ROWS_UNPERMUTE, /* llama.cpp's q and k: (head, i, half) -> (head, half, i) */
-    ROWS_BY_HEAD,   /* (head, q|k|v, d) -> (q|k|v, head, d) */
-};
-
-static size_t mapped_row(enum row_map map, size_t r, size_t head_dim, size_t heads)
-{
-    switch (map) {
-    case ROWS_UNPERMUTE:
-        return r / head_dim * head_dim + r % 2 * (head_dim / 2) + r % head_dim / 2;
-    case ROWS_BY_HEAD:
-        return (r / head_dim % 3 * heads + r / head_dim / 3) * head_dim + r % head_dim;
-    default:
-        return r;
-    }
-}
-
-static const char *tensor_name(const char *pattern, int layer, int expert, const char *ending,
-                               char out[NAME_SIZE])
-{
-    char place[NAME_SIZE];
-    const char *first = strstr(pattern, "%d"), *second = first ? strstr(first + 2, "%d") : NULL;
-    if (!first)
-        snprintf(place, sizeof place, "%s", pattern);
-    else if (!second)
-        snprintf(place, sizeof place, "%.*s%d%s", (int)(first - pattern), pattern, layer,
-                 first + 2);
-    else
-        snprintf(place, sizeof place, "%.*s%d%.*s%d%s", (int)(first - pattern), pattern, layer,
-                 (int)(second - first - 2), first + 2, expert, second + 2);
-    snprintf(out, NAME_SIZE, "%.*s%s", NAME_SIZE - 16, place, ending);
-    return out;
-}
-
-static const struct tensor *find_expert(const struct loader *l, const char *pattern, int layer, int expert,
-                                        const char *ending)
-{
-    char name[NAME_SIZE];
-    if (!pattern)
-        return NULL;
-    const struct tensor *x = tensors_find(l->m->tensors, tensor_name(pattern + l->skip, layer, expert, ending, name));
-    if (x)
-        l->used[x - l->m->tensors->items] = 1;
-    return x;
-}
-
-static const struct tensor *find(const struct loader *l, const char *pattern, int layer, const char *ending)
-{
-    return find_expert(l, pattern, layer, 0, ending);
-}
-
-static int missing(const struct loader *l, const char *pattern, int layer, const char *ending)
-{
-    char name[NAME_SIZE];
-    tensor_name(pattern ? pattern + l->skip : "(unnamed)", layer, 0, ending, name);
-    return error_set(l->e, PLUMB_INPUT, "%s: tensor '%s' is missing, which architecture '%s' needs",
-                     l->m->path, name, l->m->config.architecture->name);
-}
-
-static int check_shape(const struct loader *l, const struct tensor *x, size_t rows, size_t columns)
-{
-    char shape[128];
-    bool vector = rows == 1 && x->rank == 1 && x->shape[0] == columns;
-    if (!dtype_is_float(x->type))
-        return error_set(l->e, PLUMB_INPUT,
-                         "%s: tensor '%s' has type %s, which plumb does not compute with",
-                         l->m->path, x->name, dtype_name(x->type));
-    if (vector || (x->rank == 2 && x->shape[0] == rows && x->shape[1] == columns))
-        return PLUMB_OK;
-    tensor_shape_text(x, shape);
-    return error_set(l->e, PLUMB_INPUT,
-                     "%s: tensor '%s' has shape %s; the configuration asks for [%zu, %zu]",
-                     l->m->path, x->name, shape, rows, columns);
-}
-
-static int count_read(struct loader *l, const struct tensor *x)
-{
-    l->read += x->bytes;
-    l->m->weights.parameters += x->elements;
-    file_map_forget(&l->m->tensors->files[x->file], x->data, x->bytes);
-    if (!progress_report(l->progress, l->read >> 20, l->total >> 20, "MB of weights", NULL))
-        return error_set(l->e, PLUMB_NO, "stopped while loading");
-    return PLUMB_OK;
-}
-
-/* Vectors [rows, n] of f32 on the heap. */
-static int load_vectors(struct loader *l, const struct tensor *x, size_t rows, size_t n, float **out)
-{
-    int status = check_shape(l, x, rows, n);
-    if (status != PLUMB_OK)
-        return status;
-    *out = mem_array(rows * n, sizeof **out);
-    if (!*out)
-        return error_memory(l->e, "a weight vector");
-    status = tensor_read_rows(x, 0, rows, *out, l->e);
-    return status == PLUMB_OK ? count_read(l, x) : status;
-}
-
-static int load_vector(struct loader *l, const struct tensor *x, size_t n, float **out)
-{
-    return load_vectors(l, x, 1, n, out);
-}
-
-static int load_norm(struct loader *l, const char *pattern, int layer, size_t n, struct norm *out)
-{
-    const struct tensor *w = find(l, pattern, layer, ".weight"),
-                        *b = find(l, pattern, layer, ".bias");
-    if (!w)
-        return missing(l, pattern, layer, ".weight");
-    int status = load_vector(l, w, n, &out->weight);
-    if (status == PLUMB_OK && b)
-        status = load_vector(l, b, n, &out->bias);
-    if (status == PLUMB_OK && l->m->config.architecture->norm_plus_one && !l->gguf)
-        for (size_t i = 0; i < n; i++)
-            out->weight[i] += 1;
-    return status;
-}
-
-/* Rows of x [rows, columns] into matrix `to` from row `at` on. */
-static int load_rows(struct loader *l, const struct tensor *x, size_t rows, struct matrix *to,
-                     size_t at, enum row_map map)
-{
-    const size_t columns = matrix_columns(to);
-    const size_t head_dim = (size_t)l->m->config.head_dim, heads = (size_t)l->m->config.n_heads;
-    int status = check_shape(l, x, rows, columns);
-    if (status != PLUMB_OK)
-        return status;
-    const size_t reads = (rows + ROWS_A_READ - 1) / ROWS_A_READ;
-    bool failed = false;
-#pragma omp parallel num_threads(l->m->threads)
-    {
-        float *chunk = mem_array(ROWS_A_READ * columns, sizeof *chunk);
-#pragma omp for schedule(dynamic)
-        for (size_t i = 0; i < reads; i++) {
-            size_t first = i * ROWS_A_READ,
-                   n = rows - first < ROWS_A_READ ? rows - first : ROWS_A_READ;
-            if (!chunk || tensor_read_rows(x, first, n, chunk, NULL) != PLUMB_OK) {
-#pragma omp atomic write
-                failed = true;
-                continue;
-            }
-            if (map == ROWS_AS_THEY_ARE)
-                matrix_put_rows(to, at + first, n, chunk);
-            else
-                for (size_t r = 0; r < n; r++)
-                    matrix_put_rows(to, at + mapped_row(map, first + r, head_dim, heads), 1,
-                                    chunk + r * columns);
-        }
-        mem_free(chunk);
-    }
-    return failed ? error_memory(l->e, "rows of weights") : count_read(l, x);
-}
-
-/* x is stored [columns, rows] (GPT-2's Conv1D). */
-static int load_transposed(struct loader *l, const struct tensor *x, size_t rows, struct matrix *to)
-{
-    const size_t columns = matrix_columns(to);
-    int status = check_shape(l, x, columns, rows);
-    if (status != PLUMB_OK)
-        return status;
-    float *all = mem_array(rows * columns, sizeof *all), *row = mem_array(columns, sizeof *row);
-    if (all && row)
-        status = tensor_read_rows(x, 0, columns, all, l->e);
-    else
-        status = error_memory(l->e, "a transposed matrix");
-    for (size_t r = 0; r < rows && status == PLUMB_OK; r++) {
-        for (size_t k = 0; k < columns; k++)
-            row[k] = all[k * rows + r];
-        matrix_put_rows(to, r, 1, row);
-    }
-    mem_free(all);
-    mem_free(row);
-    return status == PLUMB_OK ? count_read(l, x) : status;
-}
-
-static int create_linear(struct loader *l, size_t rows, size_t columns, bool exact,
-                         struct linear *out)
-{
-    return matrix_create(l->m->level, l->m->weights.type, exact, rows, columns, &out->w, l->e);
-}
-
-static int seal_linear(struct loader *l, struct linear *x)
-{
-    int status = matrix_seal(x->w, l->e);
-    l->m->weights.bytes += matrix_bytes(x->w);
-    return status;
-}
-
-/* A bias part: [n] numbers into bias[at..]; allocates the whole bias, zeroed, at the first part. */
-static int load_bias(struct loader *l, const char *pattern, int layer, size_t n, size_t at,
-                     enum row_map map, struct linear *x)
-{
-    const struct tensor *b = find(l, pattern, layer, ".bias");
-    float *part = NULL;
-    if (!b)
-        return PLUMB_OK;
-    if (!x->bias)
-        x->bias = mem_zalloc(matrix_rows(x->w), sizeof *x->bias);
-    if (!x->bias)
-        return error_memory(l->e, "a bias");
-    int status = load_vector(l, b, n, &part);
-    for (size_t i = 0; i < n && status == PLUMB_OK; i++)
-        x->bias[at + mapped_row(map, i, (size_t)l->m->config.head_dim,
-                                (size_t)l->m->config.n_heads)] = part[i];
-    mem_free(part);
-    return status;
-}
-
-/* One tensor of weights with its bias as rows at.. of x. */
-static int load_part(struct loader *l, const char *pattern, int layer, size_t rows, size_t at,
-                     enum row_map map, struct linear *x)
-{
-    const struct tensor *w = find(l, pattern, layer, ".weight");
-    if (!w)
-        return missing(l, pattern, layer, ".weight");
-    int status = load_rows(l, w, rows, x->w, at, map);
-    return status == PLUMB_OK ? load_bias(l, pattern, layer, rows, at, map, x) : status;
-}
 
 static int load_qkv(struct loader *l, int layer, struct linear *x)
 {
@@ -317,30 +81,70 @@ static int load_mlp(struct loader *l, int layer, struct layer *y)
     return status == PLUMB_OK ? load_linear(l, n->down, layer, d, f, columns, &y->down) : status;
 }
 
+/* A weight for each head: one tensor [heads, head_dim], or a tensor a head where the name has a place for its number. */
+static int load_head_norms(struct loader *l, const char *pattern, int layer, size_t heads,
+                           struct norm *out)
+{
+    const size_t hd = (size_t)l->m->config.head_dim;
+    const char *place = strstr(pattern, "%d");
+    if (!strstr(place + 2, "%d"))
+        return load_norm(l, pattern, layer, heads, hd, out);
+    out->weight = mem_array(heads * hd, sizeof *out->weight);
+    int status = out->weight ? PLUMB_OK : error_memory(l->e, "the heads' norms");
+    for (size_t h = 0; h < heads && status == PLUMB_OK; h++) {
+        float *one = NULL;
+        const struct tensor *x = find_expert(l, pattern, layer, (int)h, ".weight");
+        status = x ? load_vector(l, x, hd, &one) : missing(l, pattern, layer, ".weight");
+        if (status == PLUMB_OK)
+            memcpy(out->weight + h * hd, one, hd * sizeof *one);
+        mem_free(one);
+    }
+    return status;
+}
+
+static int load_qk_norms(struct loader *l, int layer, struct layer *y)
+{
+    const struct config *c = &l->m->config;
+    const struct tensor_names *n = l->names;
+    const size_t q = (size_t)c->n_heads, k = (size_t)c->n_kv_heads, hd = (size_t)c->head_dim;
+    int status = PLUMB_OK;
+    switch (c->qk_norm) {
+    case QK_NORM_NONE:
+        break;
+    case QK_NORM_HEAD:
+    case QK_NORM_FULL:
+        status =
+            load_norm(l, n->q_norm, layer, 1, c->qk_norm == QK_NORM_HEAD ? hd : q * hd, &y->q_norm);
+        if (status == PLUMB_OK)
+            status = load_norm(l, n->k_norm, layer, 1, c->qk_norm == QK_NORM_HEAD ? hd : k * hd,
+                               &y->k_norm);
+        break;
+    case QK_NORM_HEADS:
+        status = load_head_norms(l, n->q_norm, layer, q, &y->q_norm);
+        if (status == PLUMB_OK)
+            status = load_head_norms(l, n->k_norm, layer, k, &y->k_norm);
+        break;
+    }
+    return status;
+}
+
 static int load_block_norms(struct loader *l, int layer, struct layer *y)
 {
     const struct config *c = &l->m->config;
     const struct tensor_names *n = l->names;
-    const size_t d = (size_t)c->hidden, hd = (size_t)c->head_dim;
+    const size_t d = (size_t)c->hidden;
     int status = PLUMB_OK;
     if (c->norm_place != NORM_POST) {
-        status = load_norm(l, n->attention_norm, layer, d, &y->attention_norm);
+        status = load_norm(l, n->attention_norm, layer, 1, d, &y->attention_norm);
         if (status == PLUMB_OK && c->block != BLOCK_PARALLEL_SHARED)
-            status = load_norm(l, n->mlp_norm, layer, d, &y->mlp_norm);
+            status = load_norm(l, n->mlp_norm, layer, 1, d, &y->mlp_norm);
     }
     if (status == PLUMB_OK && c->norm_place != NORM_PRE) {
-        status = load_norm(l, n->attention_post_norm, layer, d, &y->attention_post_norm);
+        status = load_norm(l, n->attention_post_norm, layer, 1, d, &y->attention_post_norm);
         if (status == PLUMB_OK)
-            status = load_norm(l, n->mlp_post_norm, layer, d, &y->mlp_post_norm);
+            status = load_norm(l, n->mlp_post_norm, layer, 1, d, &y->mlp_post_norm);
     }
-    if (status == PLUMB_OK && c->qk_norm != QK_NORM_NONE) {
-        size_t q = c->qk_norm == QK_NORM_HEAD ? hd : (size_t)c->n_heads * hd;
-        size_t k = c->qk_norm == QK_NORM_HEAD ? hd : (size_t)c->n_kv_heads * hd;
-        status = load_norm(l, n->q_norm, layer, q, &y->q_norm);
-        if (status == PLUMB_OK)
-            status = load_norm(l, n->k_norm, layer, k, &y->k_norm);
-    }
-    return status;
+    return status == PLUMB_OK ? load_qk_norms(l, layer, y) : status;
 }
 
 static int load_layer(struct loader *l, int layer, struct layer *y)
@@ -353,7 +157,9 @@ static int load_layer(struct loader *l, int layer, struct layer *y)
     if (status == PLUMB_OK)
         status = load_linear(l, l->names->o, layer, (size_t)c->hidden,
                              (size_t)c->n_heads * (size_t)c->head_dim, columns, &y->o);
-    return status == PLUMB_OK ? load_mlp(l, layer, y) : status;
+    if (status != PLUMB_OK)
+        return status;
+    return config_layer_dense(c, layer) ? load_mlp(l, layer, y) : load_experts(l, layer, y);
 }
 
 static int load_head(struct loader *l)
@@ -383,20 +189,42 @@ static int load_head(struct loader *l)
     return status == PLUMB_OK ? seal_linear(l, &w->head) : status;
 }
 
+/* GGUF keeps the divisors of llama3's scaling, and longrope's factors, as tensors. */
+static int load_rope_tensors(struct loader *l)
+{
+    struct config *c = &l->m->config;
+    const size_t half = (size_t)c->rotary_dim / 2;
+    const struct tensor *divisors = find(l, "rope_freqs", 0, ".weight"),
+                        *long_factors = find(l, "rope_factors_long", 0, ".weight"),
+                        *short_factors = find(l, "rope_factors_short", 0, ".weight");
+    int status = PLUMB_OK;
+    if (divisors)
+        status = load_vector(l, divisors, half, &c->rope_divisors);
+    if (status != PLUMB_OK || (!long_factors && !short_factors)) {
+        if (status == PLUMB_OK && c->scaling == SCALING_LONGROPE)
+            status = missing(l, "rope_factors_long", 0, ".weight");
+        return status;
+    }
+    c->scaling = SCALING_LONGROPE;
+    if (c->scaling_factor <= 1)
+        c->scaling_factor = (double)c->context / c->scaling_original;
+    if (!long_factors || !short_factors)
+        return missing(l, long_factors ? "rope_factors_short" : "rope_factors_long", 0, ".weight");
+    status = load_vector(l, long_factors, half, &c->scaling_long);
+    return status == PLUMB_OK ? load_vector(l, short_factors, half, &c->scaling_short) : status;
+}
+
 static int load_rotary(struct loader *l)
 {
     struct config *c = &l->m->config;
     struct weights *w = &l->m->weights;
-    const struct tensor *divisors =
-        l->gguf ? tensors_find(l->m->tensors, "rope_freqs.weight") : NULL;
-    int status = PLUMB_OK;
-    if (divisors && c->rotary_dim > 0)
-        status = load_vector(l, divisors, (size_t)c->rotary_dim / 2, &c->rope_divisors);
+    int status = l->gguf && c->rotary_dim > 0 ? load_rope_tensors(l) : PLUMB_OK;
     if (status == PLUMB_OK)
-        status = rotary_create(c, c->rope_theta, true, &w->rotary, l->e);
-    if (status == PLUMB_OK)
-        status = rotary_create(c, c->rope_theta_local > 0 ? c->rope_theta_local : c->rope_theta,
-                               c->rope_theta_local == 0, &w->rotary_local, l->e);
+        status = rotary_create(c, c->rope_theta, ROTARY_SCALED, &w->rotary, l->e);
+    if (status == PLUMB_OK && c->rope_theta_local > 0)
+        status = rotary_create(c, c->rope_theta_local, ROTARY_PLAIN, &w->rotary_local, l->e);
+    if (status == PLUMB_OK && c->scaling == SCALING_LONGROPE)
+        status = rotary_create(c, c->rope_theta, ROTARY_LONG, &w->rotary_long, l->e);
     return status;
 }
 
@@ -409,8 +237,65 @@ static double count_flops(const struct model *m)
         for (size_t j = 0; j < sizeof all / sizeof all[0]; j++)
             if (all[j])
                 n += 2.0 * (double)matrix_rows(all[j]) * (double)matrix_columns(all[j]);
+        if (y->experts_gate_up) /* a token runs through the chosen ones */
+            n += 2.0 * m->config.n_experts_used *
+                 ((double)matrix_rows(y->experts_gate_up[0].w) *
+                      (double)matrix_columns(y->experts_gate_up[0].w) +
+                  (double)matrix_rows(y->experts_down[0].w) *
+                      (double)matrix_columns(y->experts_down[0].w));
     }
     return n;
+}
+
+/* Some files name their tensors without the first part ("transformer."). */
+static void find_skip(struct loader *l)
+{
+    char name[64];
+    const char *dot = strchr(l->names->embedding, '.');
+    snprintf(name, sizeof name, "%s.weight", l->names->embedding);
+    if (!dot || tensors_find(l->m->tensors, name))
+        return;
+    snprintf(name, sizeof name, "%s.weight", dot + 1);
+    if (tensors_find(l->m->tensors, name))
+        l->skip = (size_t)(dot + 1 - l->names->embedding);
+}
+
+/* Tensors that files carry and no forward pass needs: masks, tables of angles, a copy of tied weights. */
+static bool is_known_ballast(const char *name, bool tied)
+{
+    static const char *const endings[] = {"rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias",
+                                          ".attention.bias", ".attention.masked_bias"};
+    const size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (n >= strlen(endings[i]) && strcmp(name + n - strlen(endings[i]), endings[i]) == 0)
+            return true;
+    return tied && (strcmp(name, "lm_head.weight") == 0 || strcmp(name, "output.weight") == 0);
+}
+
+/* A tensor that nothing asked for means that the model computes something that plumb would leave out. */
+static int refuse_unused(const struct loader *l)
+{
+    const struct tensors *t = l->m->tensors;
+    for (size_t i = 0; i < t->count; i++)
+        if (!l->used[i] && !is_known_ballast(t->items[i].name, l->m->config.tied))
+            return error_set(l->e, PLUMB_INPUT,
+                             "%s: tensor '%s' has no place in architecture '%s' as plumb knows it; "
+                             "refusing to compute "
+                             "without it",
+                             l->m->path, t->items[i].name, l->m->config.architecture->name);
+    return PLUMB_OK;
+}
+
+static int load_position(struct loader *l)
+{
+    struct model *m = l->m;
+    if (!m->config.architecture->names->position)
+        return PLUMB_OK;
+    m->weights.position = find(l, l->names->position, 0, ".weight");
+    if (!m->weights.position)
+        return missing(l, l->names->position, 0, ".weight");
+    m->weights.parameters += m->weights.position->elements;
+    return check_shape(l, m->weights.position, (size_t)m->config.context, (size_t)m->config.hidden);
 }
 
 int weights_load(struct model *m, const struct progress *p, struct plumb_error *e)
@@ -421,18 +306,26 @@ int weights_load(struct model *m, const struct progress *p, struct plumb_error *
         l.total += m->tensors->items[i].bytes;
     m->weights.type = m->precision == PRECISION_BF16 ? WEIGHT_BF16 : WEIGHT_F32;
     m->weights.layers = mem_zalloc((size_t)m->config.n_layers, sizeof *m->weights.layers);
-    if (!m->weights.layers)
-        return error_memory(e, "the layers");
-    int status = load_rotary(&l);
+    l.used = mem_zalloc(m->tensors->count, 1);
+    find_skip(&l);
+    if (l.gguf && m->config.architecture->qk_norm_optional &&
+        tensors_find(m->tensors, "blk.0.attn_q_norm.weight"))
+        m->config.qk_norm = QK_NORM_HEADS;
+    int status = m->weights.layers && l.used ? load_rotary(&l) : error_memory(e, "the layers");
     for (int i = 0; i < m->config.n_layers && status == PLUMB_OK; i++)
         status = load_layer(&l, i, &m->weights.layers[i]);
     if (status == PLUMB_OK)
-        status =
-            load_norm(&l, l.names->final_norm, 0, (size_t)m->config.hidden, &m->weights.final_norm);
+        status = load_norm(&l, l.names->final_norm, 0, 1, (size_t)m->config.hidden,
+                           &m->weights.final_norm);
     if (status == PLUMB_OK)
         status = load_head(&l);
     if (status == PLUMB_OK)
+        status = load_position(&l);
+    if (status == PLUMB_OK)
+        status = refuse_unused(&l);
+    if (status == PLUMB_OK)
         m->weights.flops_per_token = count_flops(m);
+    mem_free(l.used);
     return status;
 }
 
@@ -474,6 +367,7 @@ void weights_free(struct weights *w, const struct config *c)
     linear_free(&w->head);
     mem_free(w->rotary.inverse_frequency);
     mem_free(w->rotary_local.inverse_frequency);
+    mem_free(w->rotary_long.inverse_frequency);
     *w = (struct weights){0};
 }
 

@@ -38,7 +38,8 @@ struct weights {
     const struct tensor *embedding;   /* [V, D], in the mapped file */
     const struct tensor *position;    /* [context, D], or null */
     enum weight_type type;            /* of the linear layers, embedding and head */
-    struct rotary rotary, rotary_local;
+    struct rotary rotary, rotary_local,
+        rotary_long; /* _long: longrope, texts beyond the trained context */
     size_t parameters, bytes;
     double flops_per_token; /* linear layers of the blocks, multiplications and additions counted
                                apart */
@@ -66,7 +67,14 @@ void weights_free(struct weights *w, const struct config *c);
 int weights_embedding(const struct model *m, int32_t id, float *out, struct plumb_error *e);
 
 /* Inverse frequencies of the rotary embedding, scalings applied (rope_scaling.c). */
-int rotary_create(const struct config *c, double theta, bool scaled, struct rotary *r,
+enum rotary_use {
+    ROTARY_PLAIN, /* no scaling: windowed layers with a base of their own */
+    ROTARY_SCALED,
+    ROTARY_LONG, /* longrope's factors for long texts */
+};
+int rotary_create(const struct config *c, double theta, enum rotary_use use, struct rotary *r,
                   struct plumb_error *e);
+/* Dynamic NTK: the base that a text of this many tokens asks for. */
+double rotary_dynamic_theta(const struct config *c, int tokens);
 
 #endif

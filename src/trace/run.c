@@ -178,6 +178,14 @@ static int shared_beginning(const struct prompt *p, size_t n)
     return shared;
 }
 
+static int longest_prompt(const struct prompt *p, size_t n)
+{
+    int longest = 0;
+    for (size_t i = 0; i < n; i++)
+        longest = p[i].n > longest ? p[i].n : longest;
+    return longest;
+}
+
 static int plan_group(struct run *r, int group, struct buffer *text)
 {
     const struct trace_header *h = &r->trace->header;
@@ -201,7 +209,8 @@ static int plan_group(struct run *r, int group, struct buffer *text)
     plan.shared = plan.count > 1 && !r->o->no_prefix_sharing
                       ? shared_beginning(r->prompts + plan.first, plan.count)
                       : 0;
-    if (plan.shared < SHORTEST_PREFIX)
+    if (plan.shared < SHORTEST_PREFIX || longest_prompt(r->prompts + plan.first, plan.count) >
+                                             config_sharing_limit(model_config(r->m)))
         plan.shared = 0;
     r->groups[r->n_groups++] = plan;
     return PLUMB_OK;

@@ -259,7 +259,7 @@ def rope_cases():
     yield Case("llama-linear", "linear rope scaling by 4",
                llama_config(**short, rope_scaling={"type": "linear", "factor": 4.0}), gguf=True)
     yield Case("llama-dynamic", "dynamic NTK rope scaling beyond 32 tokens",
-               llama_config(**short, max_position_embeddings=32, rope_scaling={"type": "dynamic", "factor": 2.0}))
+               llama_config(**short, max_position_embeddings=32, rope_scaling={"type": "dynamic", "factor": 4.0}))
     yarn = {"factor": 4.0, "original_max_position_embeddings": 32}
     yield Case("llama-yarn", "yarn with its own attention factor and ramp",
                llama_config(**short, rope_scaling={"rope_type": "yarn", **yarn, "attention_factor": 1.3,
