@@ -7,6 +7,7 @@
 
 #include "cli/suggest.h"
 #include "cli/verb.h"
+#include "cli/waiting.h"
 
 static const struct verb *verb_find(const char *name)
 {
@@ -56,6 +57,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    waiting_passive(argv);
     int status = run(argc, argv);
     /* A result that did not reach its file is no result: a full disk must not end in status 0. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
