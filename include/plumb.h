@@ -21,8 +21,8 @@
  *
  *     cc example.c $(pkg-config --cflags --libs plumb)
  *
- * The functions are graded from simple to advanced: reading traces, making traces, tokenizers and
- * models, raw logits.
+ * The functions are graded from simple to advanced: reading traces, models and tokenizers,
+ * making traces, raw logits.
  *
  * Rules that hold for every function here
  *   - A function that can fail returns an enum plumb_status, fills *error where it is not null, and
@@ -202,6 +202,58 @@ PLUMB_API int plumb_tokenizer_decode(const plumb_tokenizer *tokenizer, const int
 PLUMB_API int32_t plumb_tokenizer_size(const plumb_tokenizer *tokenizer);
 /* The id of a token in its raw form ("\xc4\xa0the"); -1 if there is none. */
 PLUMB_API int32_t plumb_tokenizer_find(const plumb_tokenizer *tokenizer, const char *token);
+
+/* ---- Making a trace -------------------------------------------------------------------------- */
+
+enum plumb_preset {
+    PLUMB_PRESET_CLEAN, /* ends in "Answer:", scores " A", " B", ... */
+    PLUMB_PRESET_DACA,  /* the official DACA prompt: ends in "Answer: ", scores "A", "B", ... */
+};
+
+enum plumb_lens {
+    PLUMB_LENS_LETTERS, /* option logits after every block */
+    PLUMB_LENS_VOCAB,   /* and the full vocabulary's entropy after every block */
+    PLUMB_LENS_NONE,    /* final option logits only */
+};
+
+struct plumb_trace_options {
+    enum plumb_preset preset;
+    const char *instruction; /* null = the preset's own first line */
+    int shots;               /* examples in front of each question ... */
+    const char *shots_from;  /* ... from this file or folder; null where shots is 0 */
+    enum plumb_lens lens;
+    const int *hidden_layers; /* [n_hidden] ascending, 0 (embeddings) to L: hidden states to keep */
+    int n_hidden;
+    size_t limit;            /* only the first questions; 0 = all */
+    size_t shard, shards;    /* only part `shard` of 0..shards-1; shards 0 or 1 = everything */
+    plumb_progress progress; /* questions done */
+    void *progress_user;
+};
+PLUMB_API struct plumb_trace_options plumb_trace_options_default(void); /* all zero */
+
+struct plumb_trace_report {
+    size_t items, resumed;          /* in the file; of these done by earlier runs */
+    size_t tokens, tokens_computed; /* of the prompts run now; computed, shared beginnings once */
+    double seconds;                 /* of running, without loading */
+    double peak_share; /* linear layers' rate over this machine's peak; 0 without progress */
+};
+
+/* Runs the model over the questions at `questions` (JSONL, CSV in MMLU's layout, or a folder of
+   these) and records the trace at `out_path`. What an earlier, stopped call left in
+   `out_path`.partial is gone on with; a finished trace of the same run is left as it is; a file of
+   another run is never overwritten (PLUMB_INPUT). `options` and `report` may be null.
+   PLUMB_NO: progress asked to stop; the same call goes on from there. */
+PLUMB_API int plumb_trace_run(plumb_model *model, const char *questions, const char *out_path,
+                              const struct plumb_trace_options *options,
+                              struct plumb_trace_report *report, struct plumb_error *error);
+
+/* ---- Raw logits ------------------------------------------------------------------------------ */
+
+/* The next-token logits [vocabulary] after n >= 1 tokens, in f32. Computes the whole sequence; for
+   many questions, make a trace. PLUMB_INPUT: an id outside the vocabulary, or more tokens than the
+   model's context. */
+PLUMB_API int plumb_model_next_logits(plumb_model *model, const int32_t *ids, size_t n,
+                                      float *logits, struct plumb_error *error);
 
 #ifdef __cplusplus
 }
