@@ -418,7 +418,7 @@ static void find_architecture(struct reader *r, struct config *c)
 /* The first of several spellings of a required size. */
 static int size_of(struct reader *r, const char *key, const char *older, int64_t high)
 {
-    return whole(r, r->root, older && !json_exists(json_get(r->root, key)) ? older : key, 0, 1,
+    return whole(r, r->root, older && json_exists(json_get(r->root, older)) ? older : key, 0, 1,
                  high);
 }
 
