@@ -42,14 +42,20 @@ static const char *tensor_name(const char *pattern, int layer, int expert, const
     return out;
 }
 
+/* The pattern as this file has it: without the first part, where the file leaves that out. */
+static const char *file_pattern(const struct loader *l, const char *pattern)
+{
+    return strncmp(pattern, l->names->embedding, l->skip) == 0 ? pattern + l->skip : pattern;
+}
+
 const struct tensor *find_expert(const struct loader *l, const char *pattern, int layer, int expert,
                                  const char *ending)
 {
     char name[NAME_SIZE];
     if (!pattern)
         return NULL;
-    const struct tensor *x =
-        tensors_find(l->m->tensors, tensor_name(pattern + l->skip, layer, expert, ending, name));
+    const struct tensor *x = tensors_find(
+        l->m->tensors, tensor_name(file_pattern(l, pattern), layer, expert, ending, name));
     if (x)
         l->used[x - l->m->tensors->items] = 1;
     return x;
@@ -64,7 +70,7 @@ const struct tensor *find(const struct loader *l, const char *pattern, int layer
 int missing(const struct loader *l, const char *pattern, int layer, const char *ending)
 {
     char name[NAME_SIZE];
-    tensor_name(pattern ? pattern + l->skip : "(unnamed)", layer, 0, ending, name);
+    tensor_name(pattern ? file_pattern(l, pattern) : "(unnamed)", layer, 0, ending, name);
     return error_set(l->e, PLUMB_INPUT, "%s: tensor '%s' is missing, which architecture '%s' needs",
                      l->m->path, name, l->m->config.architecture->name);
 }
