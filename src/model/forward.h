@@ -72,5 +72,10 @@ int head_logits(struct forward *f, const float *x, size_t R, float *out /* [R, V
  * be null. */
 int head_summary(struct forward *f, const float *x, size_t R, float *log_sum_exp /* [R] */,
                  float *entropy /* [R] */, struct plumb_error *e);
+/* log softmax of one token a row, log_prob [R] in nats; best [R], or null, gets the most probable
+   token of each row (the lowest id of equals). The logits are made a part of the rows at a time.
+   PLUMB_INPUT: a target outside the vocabulary. */
+int head_targets(struct forward *f, const float *x, size_t R, const int32_t *targets /* [R] */,
+                 double *log_prob, int32_t *best, struct plumb_error *e);
 
 #endif
