@@ -18,10 +18,12 @@
 struct trace_verb_options {
     struct common_options common;
     const char *output, *instruction, *shots_from, *hidden, *shard;
-    int preset, lens, precision, shots, threads;
+    int preset, score, lens, precision, shots, threads;
     size_t limit;
     bool json, join, no_sharing;
 };
+
+enum { LENS_AUTO }; /* then as in enum trace_lens */
 
 #define AT(field) offsetof(struct trace_verb_options, field)
 static const struct option_row options[] = {
@@ -35,8 +37,16 @@ static const struct option_row options[] = {
     {0, "shots", OPTION_INT, "N", AT(shots), "examples with answers in front of each question"},
     {0, "shots-from", OPTION_TEXT, "FILE", AT(shots_from),
      "where the examples come from: questions with answers"},
-    {0, "lens", OPTION_CHOICE, "letters|vocab|none", AT(lens),
-     "at every layer: the option logits; also the entropy over the full vocabulary; nothing"},
+    {0, "score", OPTION_CHOICE, "letters|text|text-per-byte|text-per-token", AT(score),
+     "what an option's score is: the logit of its letter; or, for models too small for letters, "
+     "how "
+     "probable its text is as the answer: the sum of its tokens' log-likelihoods, the sum by "
+     "bytes, by "
+     "tokens"},
+    {0, "lens", OPTION_CHOICE, "auto|letters|vocab|none", AT(lens),
+     "at every layer: the option logits; also the entropy over the full vocabulary; nothing. auto "
+     "is "
+     "letters, and none where texts are scored"},
     {0, "hidden", OPTION_TEXT, "LAYERS", AT(hidden),
      "also keep the hidden states after these layers: 0,8,16 or 4-8, last, all; 0 is the "
      "embeddings"},
@@ -83,6 +93,7 @@ static void print_json(const struct trace *t, const char *path,
     result_text(r, "model", t->header.model);
     result_text(r, "task", t->header.task);
     result_text(r, "precision", t->header.precision);
+    result_text(r, "score", trace_score_name(t->header.score));
     result_integer(r, "items", (int64_t)t->header.n);
     result_integer(r, "layers", t->header.n_layers);
     if (report) {
@@ -156,10 +167,16 @@ static int prepare(const char *model, const char *questions, const struct trace_
     run->preset.kind = (enum preset_kind)o->preset;
     run->preset.instruction = o->instruction;
     run->preset.shots = o->shots;
-    run->lens = (enum trace_lens)o->lens;
+    run->lens = o->lens == LENS_AUTO ? TRACE_LENS_LETTERS : (enum trace_lens)(o->lens - 1);
+    run->score = (enum trace_score)o->score;
     run->no_prefix_sharing = o->no_sharing;
     run->progress = progress;
     int status = parse_shard(o->shard, run, e);
+    if (status == PLUMB_OK && run->score != TRACE_SCORE_LETTERS && o->lens != LENS_AUTO &&
+        run->lens != TRACE_LENS_NONE)
+        status = error_set(e, PLUMB_INPUT,
+                           "--lens reads letters, and --score %s has none: leave out one of them",
+                           trace_score_name(run->score));
     if (status == PLUMB_OK && o->shots > 0 && !o->shots_from)
         status =
             error_set(e, PLUMB_INPUT, "--shots %d needs examples: add --shots-from FILE", o->shots);
@@ -236,6 +253,8 @@ static const char *const examples[][2] = {
      "five-shot, over every file of a folder; Ctrl-C stops it, and the same command goes on"},
     {"plumb trace model.gguf questions.jsonl -o base.safetensors --precision f32 --json",
      "a GGUF model in the reference precision; the summary as JSON"},
+    {"plumb trace SmolLM2-135M-Instruct arc_easy.jsonl -o arc.safetensors --score text",
+     "a small model: each option's text is scored instead of a letter"},
     {NULL},
 };
 const struct verb verb_trace = {
@@ -254,7 +273,10 @@ const struct verb verb_trace = {
         "Printed at the end: accuracy (right answers / questions with an answer), confidence (mean "
         "of the largest option "
         "probability), option mass (mean probability of all options together in the full "
-        "vocabulary).",
+        "vocabulary). With --score text also acc (the option with the largest sum), acc_norm "
+        "(largest "
+        "sum / characters) and acc_bytes (largest sum / bytes) as lm-evaluation-harness defines "
+        "them.",
     .options = options,
     .examples = examples,
     .run = run,

@@ -11,8 +11,12 @@
 #include "cli/result.h"
 #include "trace/trace.h"
 
+/* How the log-likelihoods of texts are compared: as sums, by characters, bytes, tokens. */
+enum { TRACE_MEASURES = 4 };
+
 struct trace_tally {
     size_t done, labelled, right, same; /* same: as the final answer */
+    size_t right_by[TRACE_MEASURES];    /* where texts were scored */
     double confidence;  /* sum over the items done of the largest option probability */
     double option_mass; /* sum over the items done */
 };

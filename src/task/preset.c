@@ -56,6 +56,21 @@ static const struct preset_text texts[] = {
                      .after_example = "\n\n"},
 };
 
+/* Where the answer is an option's text: ARC's prompt in lm-evaluation-harness (arc_easy.yaml). Only
+ * `clean` has one. */
+static const struct preset_text text_answers = {.name = "clean, answers as text",
+                                                .instruction = "",
+                                                .after_instruction = "\n\n",
+                                                .before_context = "",
+                                                .after_context = "\n",
+                                                .before_question = "Question: ",
+                                                .after_question = "\n",
+                                                .after_letter = "",
+                                                .after_option = "",
+                                                .cue = "Answer:",
+                                                .before_letter = " ",
+                                                .after_example = "\n\n"};
+
 enum { PRESET_COUNT = sizeof texts / sizeof *texts };
 
 int preset_parse(const char *name, enum preset_kind *out, struct plumb_error *e)
@@ -73,14 +88,25 @@ const char *preset_name(enum preset_kind k)
     return texts[k].name;
 }
 
+static const struct preset_text *texts_of(const struct preset *p)
+{
+    return p->answers_text ? &text_answers : &texts[p->kind];
+}
+
 static const char *instruction_of(const struct preset *p)
 {
-    return p->instruction ? p->instruction : texts[p->kind].instruction;
+    return p->instruction ? p->instruction : texts_of(p)->instruction;
 }
 
 void preset_letter(const struct preset *p, int i, char out[4])
 {
     snprintf(out, 4, "%s%c", texts[p->kind].before_letter, 'A' + i);
+}
+
+void preset_answer_text(const struct preset *p, const struct question *q, int i, struct buffer *out)
+{
+    buffer_puts(out, texts_of(p)->before_letter);
+    buffer_puts(out, q->options[i]);
 }
 
 static void add_question(const struct preset_text *t, const struct question *q, struct buffer *out)
@@ -93,7 +119,7 @@ static void add_question(const struct preset_text *t, const struct question *q, 
     buffer_puts(out, t->before_question);
     buffer_puts(out, q->text);
     buffer_puts(out, t->after_question);
-    for (int i = 0; i < q->n_options; i++) {
+    for (int i = 0; i < q->n_options && t != &text_answers; i++) {
         buffer_putc(out, (char)('A' + i));
         buffer_puts(out, t->after_letter);
         buffer_puts(out, q->options[i]);
@@ -128,7 +154,7 @@ static int find_group(const struct question_set *s, const char *group)
 static int add_examples(const struct preset *p, const char *group, struct buffer *out,
                         struct plumb_error *e)
 {
-    const struct preset_text *t = &texts[p->kind];
+    const struct preset_text *t = texts_of(p);
     const struct question_set *s = p->shots_from;
     int from = find_group(s, group), found = 0;
     for (size_t i = 0; i < s->count && found < p->shots; i++) {
@@ -143,7 +169,10 @@ static int add_examples(const struct preset *p, const char *group, struct buffer
                              q->id, s->name);
         preset_letter(p, q->gold, letter);
         add_question(t, q, out);
-        buffer_puts(out, letter);
+        if (p->answers_text)
+            preset_answer_text(p, q, q->gold, out);
+        else
+            buffer_puts(out, letter);
         buffer_puts(out, t->after_example);
         found++;
     }
@@ -162,6 +191,10 @@ static int check_preset(const struct preset *p, struct plumb_error *e)
     size_t n = strlen(instruction);
     if (utf8_check(instruction, n) < n)
         return error_set(e, PLUMB_INPUT, "the instruction is not valid UTF-8");
+    if (p->answers_text && p->kind != PRESET_CLEAN)
+        return error_set(e, PLUMB_INPUT,
+                         "the preset %s asks for letters; texts are scored with the preset clean",
+                         preset_name(p->kind));
     if (p->shots < 0)
         return error_set(e, PLUMB_INPUT, "found %d shots, expected 0 or more", p->shots);
     if (p->shots && !p->shots_from)
@@ -181,7 +214,7 @@ int preset_header(const struct preset *p, const char *group, struct buffer *out,
         return status;
     if (*instruction) {
         add_instruction(instruction, group ? group : "", out);
-        buffer_puts(out, texts[p->kind].after_instruction);
+        buffer_puts(out, texts_of(p)->after_instruction);
     }
     if (p->shots && (status = add_examples(p, group, out, e)))
         return status;
@@ -191,7 +224,7 @@ int preset_header(const struct preset *p, const char *group, struct buffer *out,
 int preset_question(const struct preset *p, const struct question *q, struct buffer *out,
                     struct plumb_error *e)
 {
-    add_question(&texts[p->kind], q, out);
+    add_question(texts_of(p), q, out);
     return out->failed ? error_memory(e, "the prompt") : PLUMB_OK;
 }
 
@@ -204,7 +237,7 @@ static struct hash128 hash_text(const char *s)
  * remembering to. */
 struct hash128 preset_hash(const struct preset *p)
 {
-    const struct preset_text *t = &texts[p->kind];
+    const struct preset_text *t = texts_of(p);
     struct hash128 parts[] = {
         hash_text(t->name),
         hash_text(instruction_of(p)),

@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include <stdbool.h>
+
 #include "base/buffer.h"
 #include "base/error.h"
 #include "task/questions.h"
@@ -21,6 +23,7 @@ struct preset {
         *instruction; /* null = the preset's own, "" = none; {group} in it is the group's name */
     int shots;        /* examples in front of each question: the first in file order */
     const struct question_set *shots_from; /* of the same group where it knows it, else of all */
+    bool answers_text; /* the answer is an option's text, not its letter: options are not listed */
 };
 
 /* The error names the known ones. */
@@ -38,6 +41,9 @@ int preset_question(const struct preset *p, const struct question *q, struct buf
                     struct plumb_error *e);
 /* The text whose single token stands for option i: " A" or "A". */
 void preset_letter(const struct preset *p, int i, char out[4]);
+/* The text that stands for option i behind the question where the answer is a text: " blue". */
+void preset_answer_text(const struct preset *p, const struct question *q, int i,
+                        struct buffer *out);
 /* Everything that decides the prompt text, as a hash: kind, instruction, shots, the shots' text. */
 struct hash128 preset_hash(const struct preset *p);
 

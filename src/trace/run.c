@@ -13,51 +13,27 @@
 
 #include "base/memory.h"
 #include "model/config.h"
-#include "model/forward.h"
 #include "model/tokenizer.h"
 #include "tensor/dtype.h"
 #include "tensor/peak.h"
+#include "trace/run_private.h"
 
 enum {
     FIRST_BATCH_ROWS = 256,
     LARGEST_BATCH_ROWS = 2048,
-    SHORTEST_PREFIX = 8, /* tokens; sharing less is not worth a prefix */
 };
 static const double batch_seconds = 2.0;
-
-struct prompt {
-    size_t item;     /* place in the trace */
-    int32_t *tokens; /* the whole prompt */
-    int n;
-};
-
-/* The questions of one group that are still to do. */
-struct group_plan {
-    size_t first, count; /* prompts[first .. first + count) */
-    int shared;          /* tokens that all of them begin with */
-    struct prefix *prefix;
-};
-
-struct run {
-    struct model *m;
-    const struct question_set *questions;
-    const struct trace_run_options *o;
-    struct trace *trace;
-    struct trace_run_report *report;
-    struct forward *f;
-    struct head *letters;
-    int n_letters; /* K */
-    struct prompt *prompts;
-    size_t n_prompts;
-    struct group_plan *groups;
-    size_t n_groups;
-    double peak; /* FLOP/s; 0 = not measured */
-    struct plumb_error *e;
-};
 
 struct trace_run_options trace_run_options_default(void)
 {
     return (struct trace_run_options){.preset = {.kind = PRESET_CLEAN}};
+}
+
+struct preset run_preset(const struct trace_run_options *o)
+{
+    struct preset p = o->preset;
+    p.answers_text = o->score != TRACE_SCORE_LETTERS;
+    return p;
 }
 
 /* ---- header ---------------------------------------------------------------------------------- */
@@ -75,13 +51,15 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
 {
     const struct config *c = model_config(r->m);
     const struct trace_run_options *o = r->o;
+    const enum trace_lens lens = o->score == TRACE_SCORE_LETTERS ? o->lens : TRACE_LENS_NONE;
+    const struct preset preset = run_preset(o);
     struct hash128 fingerprint;
     int status = model_fingerprint(r->m, &fingerprint, r->e);
     if (status != PLUMB_OK)
         return status;
     hash_hex(fingerprint, text->fingerprint);
     hash_hex(tokenizer_hash(model_tokenizer(r->m)), text->tokenizer);
-    hash_hex(preset_hash(&o->preset), text->preset);
+    hash_hex(preset_hash(&preset), text->preset);
     hash_hex(r->questions->hash, text->task);
     const size_t total = r->questions->count, shards = o->shards > 1 ? o->shards : 1;
     const size_t first = total * o->shard / shards, end = total * (o->shard + 1) / shards;
@@ -101,11 +79,11 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
     *h = (struct trace_header){
         .n = end - first,
         .n_options = r->n_letters,
-        .n_layers = o->lens == TRACE_LENS_NONE ? 0 : c->n_layers,
+        .n_layers = lens == TRACE_LENS_NONE ? 0 : c->n_layers,
         .n_hidden = o->n_hidden,
         .hidden_layers = o->hidden_layers,
         .hidden_size = o->n_hidden > 0 ? c->hidden : 0,
-        .with_entropy = o->lens == TRACE_LENS_VOCAB,
+        .with_entropy = lens == TRACE_LENS_VOCAB,
         .model = model_name(r->m),
         .model_fingerprint = text->fingerprint,
         .architecture = c->architecture->hf[0],
@@ -116,7 +94,8 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
         .task_hash = text->task,
         .precision = precision_name(model_precision(r->m)),
         .arithmetic = model_arithmetic(r->m),
-        .lens = lens_name(o->lens),
+        .lens = lens_name(lens),
+        .score = o->score,
         .program = "plumb " PLUMB_VERSION,
         .groups = r->questions->groups,
         .n_groups = r->questions->n_groups,
@@ -358,36 +337,65 @@ static bool tell(struct run *r, size_t done)
                            "questions", *note ? note : NULL);
 }
 
-static int run_all(struct run *r)
+int run_batches(struct run *r, size_t total, run_batch_call *batch, void *user)
 {
-    size_t *prompts = mem_array(r->n_prompts, sizeof *prompts);
-    struct forward_item *items = mem_array(r->n_prompts, sizeof *items);
-    int status = prompts && items ? PLUMB_OK : error_memory(r->e, "a batch");
-    size_t next = 0, group = 0, rows = FIRST_BATCH_ROWS;
+    size_t done = 0, rows = FIRST_BATCH_ROWS;
+    int status = PLUMB_OK;
     const double start = clock_seconds();
-    while (status == PLUMB_OK && next < r->n_prompts) {
+    while (status == PLUMB_OK && done < total) {
         const double before = clock_seconds();
         const size_t run_before = r->report->tokens_run;
-        size_t n;
-        status = take_batch(r, &next, &group, rows, prompts, items, &n);
-        if (status == PLUMB_OK)
-            status = run_batch(r, prompts, items, n);
+        status = batch(r, user, rows, &done);
         if (status != PLUMB_OK)
             break;
-        leave_groups(r, next);
         const double now = clock_seconds();
         const double rate = (double)(r->report->tokens_run - run_before) / (now - before);
         const double wanted = rate * batch_seconds;
         rows = wanted < 1 ? 1 : wanted > LARGEST_BATCH_ROWS ? LARGEST_BATCH_ROWS : (size_t)wanted;
         r->report->seconds = now - start;
-        if (!tell(r, next) && next < r->n_prompts)
+        if (!tell(r, done) && done < total)
             status =
                 error_set(r->e, PLUMB_NO,
                           "stopped after %zu of %zu questions; the same command goes on from there",
-                          r->report->resumed + next, r->trace->header.n);
+                          r->report->resumed + done, r->trace->header.n);
     }
-    mem_free(prompts);
-    mem_free(items);
+    return status;
+}
+
+/* What a batch of letters works with; the arrays hold any batch. */
+struct letters_work {
+    size_t *prompts;
+    struct forward_item *items;
+    size_t group;
+};
+
+static int letters_batch(struct run *r, void *user, size_t rows, size_t *done)
+{
+    struct letters_work *w = user;
+    size_t n;
+    int status = take_batch(r, done, &w->group, rows, w->prompts, w->items, &n);
+    if (status == PLUMB_OK)
+        status = run_batch(r, w->prompts, w->items, n);
+    if (status == PLUMB_OK)
+        leave_groups(r, *done);
+    return status;
+}
+
+static int run_letters(struct run *r, const int32_t *letters)
+{
+    int status = make_plan(r);
+    if (status == PLUMB_OK)
+        status = head_create(r->m, letters, r->n_letters, &r->letters, r->e);
+    if (status != PLUMB_OK)
+        return status;
+    struct letters_work work = {
+        .prompts = mem_array(r->n_prompts, sizeof *work.prompts),
+        .items = mem_array(r->n_prompts, sizeof *work.items),
+    };
+    status = work.prompts && work.items ? run_batches(r, r->n_prompts, letters_batch, &work)
+                                        : error_memory(r->e, "a batch");
+    mem_free(work.prompts);
+    mem_free(work.items);
     return status;
 }
 
@@ -415,7 +423,7 @@ int trace_run(struct model *m, const struct question_set *questions, const char 
     if (!model_tokenizer(m))
         return trace_letter_tokens(m, &o->preset, 1, letters, e);
     int status = make_header(&r, &header, &text);
-    if (status == PLUMB_OK)
+    if (status == PLUMB_OK && o->score == TRACE_SCORE_LETTERS)
         status = trace_letter_tokens(m, &o->preset, r.n_letters, letters, e);
     if (status == PLUMB_OK)
         status = trace_create(path, &header, &trace, &report->resumed, e);
@@ -425,16 +433,12 @@ int trace_run(struct model *m, const struct question_set *questions, const char 
     r.trace = &trace;
     if (report->resumed < header.n) {
         fill_known(&r);
-        status = make_plan(&r);
-        if (status == PLUMB_OK)
-            status = forward_create(m, &r.f, e);
-        if (status == PLUMB_OK)
-            status = head_create(m, letters, r.n_letters, &r.letters, e);
+        status = forward_create(m, &r.f, e);
         if (status == PLUMB_OK && o->progress)
             r.peak =
                 peak_flops(model_level(m), model_precision(m) == PRECISION_BF16, model_threads(m));
         if (status == PLUMB_OK)
-            status = run_all(&r);
+            status = o->score == TRACE_SCORE_LETTERS ? run_letters(&r, letters) : run_texts(&r);
         if (status == PLUMB_OK)
             status = trace_finish(&trace, e);
     }

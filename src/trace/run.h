@@ -2,7 +2,8 @@
  * run.h - running a model over questions and recording the trace: the program's main loop.
  *
  * One prefill a question. Questions of a group share the part of their prompts that is the same to
- * the token, computed once; the rest goes through the model in ragged batches. The batch grows until
+ * the token, computed once; where option texts are scored, so do the options of a question, chained
+ * to it; the rest goes through the model in ragged batches. The batch grows until
  * it takes about two seconds, so that little is lost when the run is killed.
  */
 #ifndef TRACE_RUN_H
@@ -26,9 +27,10 @@ enum trace_lens {
 
 struct trace_run_options {
     struct preset preset;
-    enum trace_lens lens;
+    enum trace_lens lens;     /* none where texts are scored, whatever stands here */
+    enum trace_score score;   /* letters: one logit an option; else each option's text is scored */
     const int *hidden_layers; /* [n_hidden] ascending, 0..L; 0 = the embeddings */
-    int n_hidden;
+    int n_hidden;         /* where texts are scored: the states at the last token of the question */
     size_t shard, shards; /* shard of 0..shards-1; shards 0 or 1 = everything */
     bool
         no_prefix_sharing; /* for measuring what sharing saves; the result is the same to the bit */

@@ -82,6 +82,10 @@ void trace_point(struct trace *t, uint8_t *base, const struct trace_layout *layo
     t->lens = at[TRACE_LENS];
     t->entropy = at[TRACE_ENTROPY];
     t->option_mass = at[TRACE_OPTION_MASS];
+    t->text_log_likelihood = at[TRACE_TEXT_LOG_LIKELIHOOD];
+    t->text_bytes = at[TRACE_TEXT_BYTES];
+    t->text_characters = at[TRACE_TEXT_CHARACTERS];
+    t->text_tokens = at[TRACE_TEXT_TOKENS];
     t->label = at[TRACE_LABEL];
     t->options = at[TRACE_OPTIONS];
     t->group = at[TRACE_GROUP];
@@ -98,6 +102,17 @@ static bool row_is_sane(const float *row, int options, int k)
         if (j < options ? isnan(row[j]) || row[j] == INFINITY : row[j] != -INFINITY)
             return false;
     return true;
+}
+
+/* The texts' own rows: sums as logits are, at least a token each, no negative size. */
+static bool texts_are_sane(const struct trace *t, size_t i)
+{
+    const int k = t->header.n_options;
+    const size_t row = i * (size_t)k;
+    bool good = row_is_sane(t->text_log_likelihood + row, t->options[i], k);
+    for (size_t j = row; good && j < row + (size_t)t->options[i]; j++)
+        good = t->text_tokens[j] > 0 && t->text_bytes[j] >= 0 && t->text_characters[j] >= 0;
+    return good;
 }
 
 static int check_item(const struct trace *t, size_t i, const char *what, struct plumb_error *e)
@@ -117,6 +132,11 @@ static int check_item(const struct trace *t, size_t i, const char *what, struct 
         return error_set(e, PLUMB_INPUT,
                          "%s: item %zu: logits are not numbers, or the padding is not -inf", what,
                          i);
+    if (t->text_log_likelihood && !texts_are_sane(t, i))
+        return error_set(e, PLUMB_INPUT,
+                         "%s: item %zu: the log-likelihoods of its texts are not numbers, their "
+                         "padding is not -inf, or a text has no tokens",
+                         what, i);
     for (size_t l = 0; t->lens && l < (size_t)h->n_layers; l++)
         if (!row_is_sane(t->lens + (i * (size_t)h->n_layers + l) * k, t->options[i], h->n_options))
             return error_set(e, PLUMB_INPUT,
@@ -271,6 +291,7 @@ static int lay_out(struct trace_file *f, const struct buffer *header, struct plu
     } else if (!(status = map_partial(f, e))) {
         fill_floats(f->base, &f->layout.arrays[TRACE_LOGITS], -INFINITY);
         fill_floats(f->base, &f->layout.arrays[TRACE_LENS], -INFINITY);
+        fill_floats(f->base, &f->layout.arrays[TRACE_TEXT_LOG_LIKELIHOOD], -INFINITY);
         memcpy(f->base + 8, header->data + 8, header->size - 8);
         if (!(status = sync_range(f, 0, total, e))) {
             memcpy(f->base, header->data, 8);

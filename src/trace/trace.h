@@ -16,6 +16,17 @@
 #include "base/error.h"
 #include "base/hash.h"
 
+/* What stands in `logits`: the logits of the option letters, or how probable the model holds each
+   option's text after the question. */
+enum trace_score {
+    TRACE_SCORE_LETTERS,
+    TRACE_SCORE_TEXT,           /* sum of the log-likelihoods of the option's tokens, nats */
+    TRACE_SCORE_TEXT_PER_BYTE,  /* the sum / bytes of the option's text */
+    TRACE_SCORE_TEXT_PER_TOKEN, /* the sum / tokens of the option's text */
+    TRACE_SCORES
+};
+const char *trace_score_name(enum trace_score s); /* "text-per-byte" */
+
 /* The shape and provenance of a trace: what is in the header. Strings belong to whoever made it. */
 struct trace_header {
     size_t n;                 /* N items */
@@ -37,6 +48,7 @@ struct trace_header {
     const char *precision;  /* "f32" or "bf16" */
     const char *arithmetic; /* instruction level that computed it; bits may differ between levels */
     const char *lens;       /* "letters", "vocab", "none" */
+    enum trace_score score; /* what the logits are */
     const char *program;    /* "plumb 0.1.0" */
     const char *const *groups; /* [n_groups] group names; `group` holds indices into these */
     int n_groups;
@@ -52,6 +64,10 @@ struct trace {
     float *lens;                /* [N, L, K] */
     float *entropy;             /* [N, L] nats */
     float *option_mass;         /* [N] */
+    float *text_log_likelihood; /* [N, K] sums; these four only where the score is of texts */
+    int32_t *text_bytes;        /* [N, K] of the option's text, 0 padding */
+    int32_t *text_characters;   /* [N, K] code points */
+    int32_t *text_tokens;       /* [N, K] tokens that the sum is over */
     uint16_t *hidden;           /* [N, S, D] f16 */
     int32_t *label;             /* [N], -1 unknown */
     int32_t *options;           /* [N] */

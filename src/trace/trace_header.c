@@ -126,6 +126,23 @@ static void read_groups(struct reader *r, struct trace_header *h)
     json_close(d);
 }
 
+/* Absent: letters, the only score that there was at first. */
+static enum trace_score read_score(struct reader *r)
+{
+    if (!json_exists(json_get(r->metadata, "score")))
+        return TRACE_SCORE_LETTERS;
+    const char *name = read_text(r, "score");
+    for (int s = 0; name && s < TRACE_SCORES; s++)
+        if (!strcmp(name, trace_score_name((enum trace_score)s)))
+            return (enum trace_score)s;
+    if (name)
+        r->status = error_set(r->e, PLUMB_INPUT,
+                              "%s: metadata field \"score\": found \"%.40s\", expected letters, "
+                              "text, text-per-byte or text-per-token",
+                              r->what, name);
+    return TRACE_SCORE_LETTERS;
+}
+
 static int read_metadata(struct reader *r, struct trace_header *h)
 {
     if (!json_is_string(json_get(r->metadata, "format"), TRACE_FORMAT))
@@ -152,6 +169,7 @@ static int read_metadata(struct reader *r, struct trace_header *h)
     h->task = read_text(r, "task");
     h->task_hash = read_text(r, "task_hash");
     h->lens = read_text(r, "lens");
+    h->score = read_score(r);
     h->n = read_number(r, "items", SIZE_MAX);
     h->first = read_number(r, "first", SIZE_MAX);
     h->total = read_number(r, "total", SIZE_MAX);

@@ -81,6 +81,13 @@ static void copy_options(float *to, size_t k_to, const float *from, size_t k_fro
         memcpy(to + (first + i) * k_to, from + i * k_from, k_from * sizeof *to);
 }
 
+static void copy_counts(int32_t *to, size_t k_to, const int32_t *from, size_t k_from, size_t first,
+                        size_t rows)
+{
+    for (size_t i = 0; to && from && i < rows; i++)
+        memcpy(to + (first + i) * k_to, from + i * k_from, k_from * sizeof *to);
+}
+
 static void copy_shard(struct trace *to, const struct trace *from)
 {
     const struct trace_header *h = &from->header;
@@ -88,6 +95,10 @@ static void copy_shard(struct trace *to, const struct trace *from)
     size_t k_to = (size_t)to->header.n_options, k_from = (size_t)h->n_options;
     size_t hidden = (size_t)h->n_hidden * (size_t)h->hidden_size;
     copy_options(to->logits, k_to, from->logits, k_from, first, n);
+    copy_options(to->text_log_likelihood, k_to, from->text_log_likelihood, k_from, first, n);
+    copy_counts(to->text_bytes, k_to, from->text_bytes, k_from, first, n);
+    copy_counts(to->text_characters, k_to, from->text_characters, k_from, first, n);
+    copy_counts(to->text_tokens, k_to, from->text_tokens, k_from, first, n);
     copy_options(to->lens, k_to, from->lens, k_from, first * l, n * l);
     copy_rows(to->item_hash, from->item_hash, first, n, 2 * sizeof *to->item_hash);
     copy_rows(to->entropy, from->entropy, first, n, l * sizeof *to->entropy);

@@ -34,6 +34,8 @@ static int check_numbers(const struct trace_header *h, const char *what, struct 
         wrong = "an absurd number of hidden layers";
     else if (h->n_hidden && h->hidden_size < 1)
         wrong = "hidden layers without a hidden size";
+    else if (h->score != TRACE_SCORE_LETTERS && h->n_layers > 0)
+        wrong = "a lens of option letters beside scores of texts";
     else if (h->n_groups < 1)
         wrong = "no group";
     else if (!size_add(h->first, h->n, &end) || end > h->total)
@@ -67,17 +69,25 @@ int trace_layout_shapes(const struct trace_header *h, const char *what, struct t
         return status;
     size_t n = h->n, k = (size_t)h->n_options, l = (size_t)h->n_layers, s = (size_t)h->n_hidden;
     size_t d = s ? (size_t)h->hidden_size : 0, depth = h->with_entropy ? l : 0;
+    const size_t texts = h->score == TRACE_SCORE_LETTERS ? 0 : n;
     struct trace_place *a = out->arrays;
-    bool fits = place_set(&a[TRACE_ITEM_HASH], "item_hash", "U64", 8, 2, (size_t[]){n, 2}) &&
-                place_set(&a[TRACE_LOGITS], "logits", "F32", 4, 2, (size_t[]){n, k}) &&
-                place_set(&a[TRACE_LENS], "lens", "F32", 4, 3, (size_t[]){n, l, k}) &&
-                place_set(&a[TRACE_ENTROPY], "entropy", "F32", 4, 2, (size_t[]){n, depth}) &&
-                place_set(&a[TRACE_OPTION_MASS], "option_mass", "F32", 4, 1, &n) &&
-                place_set(&a[TRACE_LABEL], "label", "I32", 4, 1, &n) &&
-                place_set(&a[TRACE_OPTIONS], "options", "I32", 4, 1, &n) &&
-                place_set(&a[TRACE_GROUP], "group", "I32", 4, 1, &n) &&
-                place_set(&a[TRACE_HIDDEN], "hidden", "F16", 2, 3, (size_t[]){n, s, d}) &&
-                place_set(&a[TRACE_DONE], "done", "U8", 1, 1, &n);
+    bool fits =
+        place_set(&a[TRACE_ITEM_HASH], "item_hash", "U64", 8, 2, (size_t[]){n, 2}) &&
+        place_set(&a[TRACE_LOGITS], "logits", "F32", 4, 2, (size_t[]){n, k}) &&
+        place_set(&a[TRACE_LENS], "lens", "F32", 4, 3, (size_t[]){n, l, k}) &&
+        place_set(&a[TRACE_ENTROPY], "entropy", "F32", 4, 2, (size_t[]){n, depth}) &&
+        place_set(&a[TRACE_OPTION_MASS], "option_mass", "F32", 4, 1, &n) &&
+        place_set(&a[TRACE_TEXT_LOG_LIKELIHOOD], "text_log_likelihood", "F32", 4, 2,
+                  (size_t[]){texts, k}) &&
+        place_set(&a[TRACE_TEXT_BYTES], "text_bytes", "I32", 4, 2, (size_t[]){texts, k}) &&
+        place_set(&a[TRACE_TEXT_CHARACTERS], "text_characters", "I32", 4, 2,
+                  (size_t[]){texts, k}) &&
+        place_set(&a[TRACE_TEXT_TOKENS], "text_tokens", "I32", 4, 2, (size_t[]){texts, k}) &&
+        place_set(&a[TRACE_LABEL], "label", "I32", 4, 1, &n) &&
+        place_set(&a[TRACE_OPTIONS], "options", "I32", 4, 1, &n) &&
+        place_set(&a[TRACE_GROUP], "group", "I32", 4, 1, &n) &&
+        place_set(&a[TRACE_HIDDEN], "hidden", "F16", 2, 3, (size_t[]){n, s, d}) &&
+        place_set(&a[TRACE_DONE], "done", "U8", 1, 1, &n);
     size_t sum = 0;
     for (int i = 0; fits && i < TRACE_ARRAYS; i++)
         fits = size_add(sum, a[i].bytes, &sum);
@@ -90,6 +100,13 @@ int trace_layout_shapes(const struct trace_header *h, const char *what, struct t
 /* ---- writing
  * -------------------------------------------------------------------------------------------------
  */
+
+const char *trace_score_name(enum trace_score s)
+{
+    static const char *const names[TRACE_SCORES] = {"letters", "text", "text-per-byte",
+                                                    "text-per-token"};
+    return names[s];
+}
 
 static void write_number(struct json_writer *w, const char *key, size_t v)
 {
@@ -143,6 +160,8 @@ static void write_metadata(struct json_writer *w, const struct trace_header *h,
     write_text(w, "task", h->task);
     write_text(w, "task_hash", h->task_hash);
     write_text(w, "lens", h->lens);
+    if (h->score != TRACE_SCORE_LETTERS) /* left out, as it was before there was a choice */
+        write_text(w, "score", trace_score_name(h->score));
     write_number(w, "items", h->n);
     write_number(w, "first", h->first);
     write_number(w, "total", h->total);
@@ -279,6 +298,8 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "arithmetic";
     if (differ_text(x->lens, y->lens, a, b))
         return "lens";
+    if (differ_text(trace_score_name(x->score), trace_score_name(y->score), a, b))
+        return "score";
     if (differ_text(x->program, y->program, a, b))
         return "program";
     if (differ_number(x->total, y->total, a, b))
