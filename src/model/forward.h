@@ -34,11 +34,30 @@ int prefix_create(struct forward *f, const struct prefix *parent /* or null */,
 void prefix_destroy(struct prefix *p);     /* its parent lives on */
 int prefix_length(const struct prefix *p); /* tokens, parents included */
 
+/* A text that grows: the keys and values of what has been run stay, and an item that names the
+ * sequence goes on behind it, so that each further token costs one row. The bits are those of
+ * running the whole text at once. Memory: 8 bytes x layers x key-value heads x head_dim a position.
+ *
+ * One limit: where positions depend on the whole text's length (dynamic and longrope scaling beyond
+ * the trained context, config_sharing_limit), going on across it is PLUMB_INPUT; truncate to 0 and
+ * run the whole text. A longrope text that was begun beyond the limit goes on as any other. */
+struct sequence;
+/* Room for `capacity` tokens after the prefix (or null), which must outlive the sequence. */
+int sequence_create(const struct forward *f, const struct prefix *prefix, int capacity,
+                    struct sequence **out, struct plumb_error *e);
+void sequence_destroy(struct sequence *s);
+int sequence_length(const struct sequence *s); /* tokens, prefix included */
+void sequence_truncate(struct sequence *s,
+                       int length); /* forgets what stands behind; never the prefix */
+
 struct forward_item {
     const struct prefix *prefix; /* null: starts at position 0 */
     const int32_t *tokens;       /* [n_tokens] after the prefix */
     int n_tokens;                /* >= 1 */
-    int n_wanted; /* residuals of the last n_wanted positions are wanted; usually 1 */
+    int n_wanted; /* residuals of the last n_wanted positions are wanted; usually 1; may be 0 */
+    struct sequence
+        *sequence; /* null, or what this item goes on (then prefix is null); no two items
+                                  the same one. It grows by the tokens when the run succeeds. */
 };
 
 /* Called after the embedding (layer 0) and after every block l = 1..L. x [n_rows, D] f32 may be

@@ -124,17 +124,18 @@ int head_summary(struct forward *f, const float *x, size_t R, float *log_sum_exp
     const size_t v = (size_t)f->m->config.vocabulary, d = (size_t)f->m->config.hidden;
     size_t at_a_time = LOGITS_AT_A_TIME / v > 0 ? LOGITS_AT_A_TIME / v : 1;
     at_a_time = at_a_time < R ? at_a_time : R;
-    int status =
-        R > 0 ? floats_reserve(&f->logits, at_a_time + (size_t)f->workspace.threads, v, "logits", e)
-              : PLUMB_OK;
+    int status = R > 0 ? floats_reserve(&f->logits, at_a_time + (size_t)f->workspace.team.threads,
+                                        v, "logits", e)
+                       : PLUMB_OK;
     for (size_t first = 0; first < R && status == PLUMB_OK; first += at_a_time) {
         size_t n = R - first < at_a_time ? R - first : at_a_time;
         status = head_logits(f, x + first * d, n, f->logits.data, e);
         if (status != PLUMB_OK)
             break;
-        const size_t share = (n + (size_t)f->workspace.threads - 1) / (size_t)f->workspace.threads;
-#pragma omp parallel for schedule(static) num_threads(f->workspace.threads)
-        for (size_t t = 0; t < (size_t)f->workspace.threads; t++)
+        const size_t share =
+            (n + (size_t)f->workspace.team.threads - 1) / (size_t)f->workspace.team.threads;
+#pragma omp parallel for schedule(static) num_threads(f->workspace.team.threads)
+        for (size_t t = 0; t < (size_t)f->workspace.team.threads; t++)
             for (size_t i = t * share; i < n && i < (t + 1) * share; i++)
                 summarise(f->k, f->logits.data + i * v, v, f->logits.data + (at_a_time + t) * v,
                           log_sum_exp ? log_sum_exp + first + i : NULL,

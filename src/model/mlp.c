@@ -37,7 +37,7 @@ int mlp_rows(struct forward *f, const struct linear *gate_up, const struct linea
         status = linear_rows(f, gate_up, x + first * d, d, n, f->inner.data, e);
         if (status != PLUMB_OK)
             break;
-#pragma omp parallel for schedule(static) num_threads(f->workspace.threads)
+#pragma omp parallel for schedule(static) num_threads(f->workspace.team.threads) if (n > ROWS_ALONE)
         for (size_t i = 0; i < n; i++) {
             float *row = f->inner.data + i * wide;
             activate(f, row, inner);

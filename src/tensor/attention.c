@@ -41,18 +41,29 @@ size_t attention_values_size(const struct kernels *k, const struct attention_sha
 }
 
 void attention_pack_head(const struct kernels *kernels, const struct attention_shape *s, int h,
-                         const float *k, const float *v, size_t ld, size_t n, float *keys,
-                         float *values)
+                         const float *k, const float *v, size_t ld, size_t at, size_t n,
+                         size_t capacity, float *keys, float *values)
 {
     const size_t NR = (size_t)kernels->columns, hd = (size_t)s->head_dim;
-    float *to = keys + (size_t)h * head_keys_size(kernels, s, n);
-    for (size_t j0 = 0; j0 < n; j0 += NR)
-        for (size_t d = 0; d < hd; d++)
-            for (size_t j = 0; j < NR; j++)
-                *to++ = j0 + j < n ? k[(j0 + j) * ld + d] : 0;
-    to = values + (size_t)h * head_values_size(kernels, s, n);
+    assert(at + n <= capacity);
+    float *head = keys + (size_t)h * head_keys_size(kernels, s, capacity);
+    for (size_t done = 0; done < n;) {
+        const size_t j0 = (at + done) % NR, room = NR - j0,
+                     width = n - done < room ? n - done : room;
+        float *to = head + (at + done) / NR * NR * hd;
+        const float *from = k + done * ld;
+        for (size_t d = 0; d < hd; d++, to += NR) {
+            if (j0 == 0) /* what follows the last key is read, and must be a number */
+                memset(to, 0, NR * sizeof *to);
+            for (size_t j = 0; j < width; j++)
+                to[j0 + j] = from[j * ld + d];
+        }
+        done += width;
+    }
+    head = values + (size_t)h * head_values_size(kernels, s, capacity);
     for (size_t d0 = 0; d0 < hd; d0 += NR) {
         size_t width = hd - d0 < NR ? hd - d0 : NR;
+        float *to = head + d0 * capacity + at * NR;
         for (size_t j = 0; j < n; j++, to += NR) {
             memcpy(to, v + j * ld + d0, width * sizeof *to);
             memset(to + width, 0, (NR - width) * sizeof *to);
@@ -99,7 +110,7 @@ static void strip_run(const struct kernels *k, const struct attention_shape *s,
         const struct attention_segment *seg = &item->segments[g];
         if (seg->first >= end || seg->first + seg->n <= start)
             continue;
-        const float *keys = seg->keys + (size_t)kv_head * head_keys_size(k, s, seg->n);
+        const float *keys = seg->keys + (size_t)kv_head * head_keys_size(k, s, seg->capacity);
         size_t j0 = start > seg->first ? (start - seg->first) / NR * NR : 0;
         for (size_t j = j0; j < seg->n && seg->first + j < end; j += NR)
             k->tile(hd, scratch->q, keys + j * hd, scratch->scores + seg->first + j,
@@ -128,8 +139,9 @@ static void strip_run(const struct kernels *k, const struct attention_shape *s,
                 continue;
             size_t from = start > seg->first ? start - seg->first : 0;
             size_t to = end - seg->first < seg->n ? end - seg->first : seg->n;
-            const float *values = seg->values + (size_t)kv_head * head_values_size(k, s, seg->n) +
-                                  d0 * seg->n + from * NR;
+            const float *values = seg->values +
+                                  (size_t)kv_head * head_values_size(k, s, seg->capacity) +
+                                  d0 * seg->capacity + from * NR;
             k->tile(to - from, scratch->weights + (seg->first + from) * MR, values, block, NR, rows,
                     TILE_CONTINUE);
         }
@@ -148,6 +160,17 @@ struct piece {
     int kv_head;
 };
 
+struct attention {
+    const struct kernels *k;
+    const struct attention_shape *s;
+    const struct attention_item *items;
+    struct piece *pieces;
+    size_t n_pieces;
+    float *scratch;        /* [threads, floats] in the order q, scores, weights */
+    size_t floats, stride; /* of a thread; of a row of scores */
+    atomic_size_t next;    /* piece that nobody has taken */
+};
+
 static size_t count_pieces(const struct attention_shape *s, const struct attention_item *items,
                            size_t n_items, size_t rows_a_piece, struct piece *out)
 {
@@ -161,47 +184,48 @@ static size_t count_pieces(const struct attention_shape *s, const struct attenti
     return n;
 }
 
+static void attention_share(void *context, int share, int shares)
+{
+    (void)shares;
+    struct attention *a = context;
+    const size_t MR = (size_t)a->k->rows, group = (size_t)(a->s->n_heads / a->s->n_kv_heads);
+    float *own = a->scratch + a->floats * (size_t)share;
+    const struct strip strip = {.q = own,
+                                .scores = own + MR * (size_t)a->s->head_dim,
+                                .weights = own + MR * (size_t)a->s->head_dim + MR * a->stride,
+                                .stride = a->stride};
+    for (size_t p; (p = atomic_fetch_add(&a->next, 1)) < a->n_pieces;) {
+        const struct attention_item *item = &a->items[a->pieces[p].item];
+        size_t rows = item->n_q * group, end = a->pieces[p].row0 + STRIPS * MR;
+        for (size_t row = a->pieces[p].row0; row < end && row < rows; row += MR)
+            strip_run(a->k, a->s, item, a->pieces[p].kv_head, row,
+                      (int)(rows - row < MR ? rows - row : MR), &strip);
+    }
+}
+
 int attention_run(const struct kernels *k, const struct attention_shape *s,
-                  const struct attention_item *items, size_t n_items, int threads,
+                  const struct attention_item *items, size_t n_items, struct team *team,
                   struct plumb_error *e)
 {
     const size_t MR = (size_t)k->rows, NR = (size_t)k->columns;
-    const size_t group = (size_t)(s->n_heads / s->n_kv_heads);
+    struct attention a = {.k = k, .s = s, .items = items};
     size_t longest = 0;
     for (size_t i = 0; i < n_items; i++)
         if (items[i].position + items[i].n_q > longest)
             longest = items[i].position + items[i].n_q;
-    const size_t stride = (longest + 2 * NR) / NR * NR;
-    size_t n_pieces = count_pieces(s, items, n_items, STRIPS * MR, NULL);
-    struct piece *pieces = mem_array(n_pieces, sizeof *pieces);
-    /* In the order q, scores, weights, for each thread. */
-    size_t floats = MR * (size_t)s->head_dim + MR * stride + MR * stride;
-    floats = (floats + 15) / 16 * 16;
-    float *scratch = mem_aligned(floats * (size_t)threads, sizeof *scratch);
-    if (!pieces || !scratch) {
-        mem_free(pieces);
-        mem_free(scratch);
+    a.stride = (longest + 2 * NR) / NR * NR;
+    a.n_pieces = count_pieces(s, items, n_items, STRIPS * MR, NULL);
+    a.pieces = mem_array(a.n_pieces, sizeof *a.pieces);
+    a.floats = (MR * (size_t)s->head_dim + 2 * MR * a.stride + 15) / 16 * 16;
+    a.scratch = mem_aligned(a.floats * (size_t)team->threads, sizeof *a.scratch);
+    if (!a.pieces || !a.scratch) {
+        mem_free(a.pieces);
+        mem_free(a.scratch);
         return error_memory(e, "the scores of attention");
     }
-    count_pieces(s, items, n_items, STRIPS * MR, pieces);
-    atomic_int next_thread = 0;
-#pragma omp parallel num_threads(threads)
-    {
-        float *own = scratch + floats * (size_t)atomic_fetch_add(&next_thread, 1);
-        struct strip strip = {.q = own,
-                              .scores = own + MR * (size_t)s->head_dim,
-                              .weights = own + MR * (size_t)s->head_dim + MR * stride,
-                              .stride = stride};
-#pragma omp for schedule(dynamic)
-        for (size_t p = 0; p < n_pieces; p++) {
-            const struct attention_item *item = &items[pieces[p].item];
-            size_t rows = item->n_q * group, end = pieces[p].row0 + STRIPS * MR;
-            for (size_t row = pieces[p].row0; row < end && row < rows; row += MR)
-                strip_run(k, s, item, pieces[p].kv_head, row,
-                          (int)(rows - row < MR ? rows - row : MR), &strip);
-        }
-    }
-    mem_free(pieces);
-    mem_free(scratch);
+    count_pieces(s, items, n_items, STRIPS * MR, a.pieces);
+    team_run(team, attention_share, &a);
+    mem_free(a.pieces);
+    mem_free(a.scratch);
     return PLUMB_OK;
 }

@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "tensor/kernels.h"
+#include "tensor/team.h"
 
 struct attention_shape {
     int n_heads, n_kv_heads, head_dim;
@@ -27,19 +28,22 @@ struct attention_shape {
     int window;     /* a query at t sees keys at t - window + 1 .. t; 0 = all */
 };
 
-/* Floats of the packed keys, and of the packed values, of n positions (all key-value heads). */
+/* Floats of the packed keys, and of the packed values, with room for n positions (all key-value
+ * heads). */
 size_t attention_keys_size(const struct kernels *k, const struct attention_shape *s, size_t n);
 size_t attention_values_size(const struct kernels *k, const struct attention_shape *s, size_t n);
 
-/* Packs head h's keys k [n, head_dim] and values v, both of row stride ld (floats), into the packed
- * arrays of n positions. */
+/* Appends to head h: keys k [n, head_dim] and values v, both of row stride ld (floats), become
+ * numbers at .. at + n - 1 of the packed arrays, which have room for `capacity` positions. What
+ * stands there already stays where it is. */
 void attention_pack_head(const struct kernels *kernels, const struct attention_shape *s, int h,
-                         const float *k, const float *v, size_t ld, size_t n, float *keys,
-                         float *values);
+                         const float *k, const float *v, size_t ld, size_t at, size_t n,
+                         size_t capacity, float *keys, float *values);
 
 struct attention_segment {
     const float *keys, *values; /* packed */
     size_t n;                   /* positions in it */
+    size_t capacity;            /* positions that it has room for */
     size_t first;               /* position of its first key */
 };
 
@@ -56,7 +60,7 @@ struct attention_item {
 /* Runs all items. Scratch is allocated inside, one block a thread: (positions + 2 NR) * 2 MR
  * floats. */
 int attention_run(const struct kernels *k, const struct attention_shape *s,
-                  const struct attention_item *items, size_t n_items, int threads,
+                  const struct attention_item *items, size_t n_items, struct team *team,
                   struct plumb_error *e);
 
 #endif

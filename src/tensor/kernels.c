@@ -76,6 +76,113 @@ static void tile(size_t depth, const float *restrict a, const float *restrict b,
     }
 }
 
+typedef uint32_t vu __attribute__((vector_size(W * 4), aligned(4), may_alias));
+
+/* Sums in registers of NR columns to y, of which n are there. pairs: the first vector holds the even columns and the
+   second the odd ones. */
+static inline void few_store(float *y, size_t n, const vfa *acc, bool pairs, bool add)
+{
+    float sums[NR], edge[NR] = {0};
+    float *to = n < NR ? edge : y;
+    if (n < NR && add)
+        memcpy(edge, y, n * sizeof *y);
+    for (int j = 0; j < NR; j++)
+        sums[j] = pairs ? acc[j % 2][j / 2] : acc[j / W][j % W];
+    for (int j = 0; j < NR; j += W)
+        store(to + j, add ? load(to + j) + load(sums + j) : load(sums + j));
+    if (n < NR)
+        memcpy(y, edge, n * sizeof *y);
+}
+
+enum {
+    AHEAD = 2048
+}; /* bytes of a panel asked for early: some hundred nanoseconds at memory speed */
+
+_Static_assert(NV == 2, "a row of a bf16 panel is one vector of pairs");
+
+/* tile's sums for `rows` rows over `panels` panels at once; both are constants where this is inlined. A row of a bf16
+   panel is read as W words: the halves of a word become floats by a shift and by a mask, with no shuffle. */
+static inline __attribute__((always_inline)) void few_panels(const struct few *f, const void *w,
+                                                             bool bf16, const int rows,
+                                                             const int panels, size_t first)
+{
+    vfa acc[KERNEL_FEW_ROWS][KERNEL_FEW_PANELS][NV];
+    const size_t size = bf16 ? 2 : 4, next = f->panel * size;
+    const char *at = (const char *)w + first * next;
+    for (int i = 0; i < rows; i++)
+        for (int p = 0; p < panels; p++)
+            acc[i][p][0] = acc[i][p][1] = splat(0);
+    for (size_t k = 0; k < f->depth; k++, at += NR * size) {
+        vfa av[KERNEL_FEW_ROWS];
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++)
+            av[i] = splat(f->x[(size_t)i * f->ldx + k]);
+#pragma GCC unroll 4
+        for (int p = 0; p < panels; p++) {
+            const char *row = at + (size_t)p * next;
+            vfa even, odd;
+            __builtin_prefetch(row + AHEAD);
+            if (bf16) {
+                const vu words = *(const vu *)(const void *)row;
+                even = (vfa)(words << 16);
+                odd = (vfa)(words & 0xFFFF0000u);
+            } else {
+                even = load((const float *)(const void *)row);
+                odd = load((const float *)(const void *)row + W);
+            }
+#pragma GCC unroll 4
+            for (int i = 0; i < rows; i++) {
+                acc[i][p][0] += av[i] * even;
+                acc[i][p][1] += av[i] * odd;
+            }
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int p = 0; p < panels; p++) {
+            const size_t column = (first + (size_t)p) * NR,
+                         n = f->columns - column < NR ? f->columns - column : NR;
+            few_store(f->y + (size_t)i * f->ldy + column, n, acc[i][p], bf16, f->add);
+        }
+}
+
+/* Accumulators stay within the registers: 8 of them on 16 registers, with as many panels as that allows. */
+static inline __attribute__((always_inline)) void few(const struct few *f, const void *w, bool bf16)
+{
+    const size_t panels = (f->columns + NR - 1) / NR;
+    size_t p = 0;
+    switch (f->rows) {
+    case 1:
+        for (; p + 4 <= panels; p += 4)
+            few_panels(f, w, bf16, 1, 4, p);
+        for (; p < panels; p++)
+            few_panels(f, w, bf16, 1, 1, p);
+        break;
+    case 2:
+        for (; p + 2 <= panels; p += 2)
+            few_panels(f, w, bf16, 2, 2, p);
+        for (; p < panels; p++)
+            few_panels(f, w, bf16, 2, 1, p);
+        break;
+    case 3:
+        for (; p < panels; p++)
+            few_panels(f, w, bf16, 3, 1, p);
+        break;
+    default:
+        for (; p < panels; p++)
+            few_panels(f, w, bf16, 4, 1, p);
+    }
+}
+
+static void few_f32(const struct few *f, const float *w)
+{
+    few(f, w, false);
+}
+
+static void few_bf16(const struct few *f, const uint16_t *w)
+{
+    few(f, w, true);
+}
+
 static void expand(const uint16_t *restrict from, size_t n, float *restrict to)
 {
     for (size_t i = 0; i < n; i++) {
@@ -317,6 +424,8 @@ const struct kernels KERNELS_NAME = {
     .rows = MR,
     .columns = NR,
     .tile = tile,
+    .few_f32 = few_f32,
+    .few_bf16 = few_bf16,
     .expand = expand,
     .pack_strip = pack_strip,
     .rms_norm = rms_norm,

@@ -8,6 +8,7 @@
 #ifndef TENSOR_KERNELS_H
 #define TENSOR_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,19 @@ enum tile_mode {
 /* The widest of all levels: for buffers whose size must not depend on the level. */
 enum { KERNEL_MAX_ROWS = 12, KERNEL_MAX_COLUMNS = 32 };
 
+/* Few rows, as when one token after the other is made: the weights are read once, straight from memory, and that is
+   what takes the time. */
+enum { KERNEL_FEW_ROWS = 4, KERNEL_FEW_PANELS = 4 };
+struct few {
+    const float *x; /* [rows, depth], rows of stride ldx */
+    float *y;       /* [rows, columns], rows of stride ldy */
+    size_t ldx, ldy, depth;
+    size_t panel;   /* from one panel to the next, in weights */
+    size_t columns; /* at most KERNEL_FEW_PANELS panels; the last may be narrow */
+    int rows;       /* 1..KERNEL_FEW_ROWS */
+    bool add;       /* y += the sum, otherwise y = the sum: TILE_ADD and TILE_STORE */
+};
+
 struct kernels {
     enum level level;
     int rows;    /* MR: rows of a strip of A */
@@ -32,6 +46,9 @@ struct kernels {
        first `rows` rows of C are read or written; A has MR rows always (padded with zeros). */
     void (*tile)(size_t depth, const float *a, const float *b, float *c, size_t ldc, int rows,
                  enum tile_mode mode);
+    /* The same sums as tile's, to the last bit, without packed strips; w is the first panel. */
+    void (*few_f32)(const struct few *f, const float *w);
+    void (*few_bf16)(const struct few *f, const uint16_t *w);
     void (*expand)(const uint16_t *from, size_t n, float *to); /* bf16 to f32, n a multiple of NR */
     void (*pack_strip)(const float *x, size_t ldx, int rows, size_t depth,
                        float *a); /* [rows, depth] -> [depth, MR] */

@@ -5,12 +5,14 @@
  * step; the last panel is padded with zeros. X is packed per call into strips of MR rows, [K, MR].
  * K is cut into blocks of DEPTH steps: a block's sum is formed in registers and added to Y, so the
  * order of every sum is fixed by K alone (and is the blocked summation that loses less than one
- * long sum). Work is handed out in pieces of (block of rows, few panels), largest first come.
+ * long sum). Work is handed out in pieces of (block of rows, few panels), first come, first served.
+ * A product of few rows takes no strips: it is the reading of the weights that takes the time, so
+ * each thread reads its share of them once, from end to end.
  */
 #include "tensor/matmul.h"
 
 #include <assert.h>
-#include <omp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -23,6 +25,7 @@ enum {
                     cache */
     ROW_BLOCK = 144, /* strips of this many rows stay in the second cache: 144 x 384 x 4 = 221 KB */
     PANEL_GROUP = 8, /* panels a piece of work */
+    FEW = KERNEL_FEW_ROWS, /* up to so many rows, reading the weights takes the time */
 };
 
 struct matrix {
@@ -152,6 +155,11 @@ size_t matrix_columns(const struct matrix *w)
     return w->K;
 }
 
+bool matrix_uses_team(const struct matrix *w)
+{
+    return !w->onednn;
+}
+
 size_t matrix_bytes(const struct matrix *w)
 {
     if (w->onednn)
@@ -161,7 +169,8 @@ size_t matrix_bytes(const struct matrix *w)
 
 void workspace_init(struct workspace *s, int threads)
 {
-    *s = (struct workspace){.threads = threads > 0 ? threads : omp_get_max_threads()};
+    *s = (struct workspace){0};
+    team_init(&s->team, threads);
 }
 
 void workspace_free(struct workspace *s)
@@ -223,38 +232,100 @@ static int reserve_strips(struct workspace *s, size_t floats, struct plumb_error
     return PLUMB_OK;
 }
 
-static int multiply_strips(const struct matrix *w, const float *x, size_t ldx, size_t M, float *y,
+/* ---- few rows ---- */
+
+struct product {
+    const struct matrix *w;
+    const float *x;
+    size_t ldx, M;
+    float *y;
+    size_t ldy;
+    float *strips;
+    atomic_size_t next; /* piece that nobody has taken */
+};
+
+/* A contiguous share of the panels, a few of them at a time through all of K. */
+static void few_share(void *context, int share, int shares)
+{
+    const struct product *p = context;
+    const struct matrix *w = p->w;
+    const size_t NR = (size_t)w->kernels->columns, K = w->K;
+    size_t first, last;
+    team_share(w->panels, share, shares, &first, &last);
+    for (size_t panel = first; panel < last; panel += KERNEL_FEW_PANELS) {
+        const size_t end = panel + KERNEL_FEW_PANELS < last ? panel + KERNEL_FEW_PANELS : last,
+                     columns = (end * NR < w->N ? end * NR : w->N) - panel * NR;
+        for (size_t k0 = 0; k0 < K; k0 += DEPTH)
+            for (size_t row = 0; row < p->M; row += KERNEL_FEW_ROWS) {
+                const struct few f = {
+                    .x = p->x + row * p->ldx + k0,
+                    .y = p->y + row * p->ldy + panel * NR,
+                    .ldx = p->ldx,
+                    .ldy = p->ldy,
+                    .depth = K - k0 < DEPTH ? K - k0 : DEPTH,
+                    .panel = K * NR,
+                    .columns = columns,
+                    .rows = (int)(p->M - row < KERNEL_FEW_ROWS ? p->M - row : KERNEL_FEW_ROWS),
+                    .add = k0 > 0};
+                const size_t at = (panel * K + k0) * NR;
+                if (w->f32)
+                    w->kernels->few_f32(&f, w->f32 + at);
+                else
+                    w->kernels->few_bf16(&f, w->bf16 + at);
+            }
+    }
+}
+
+/* ---- many rows ---- */
+
+static void pack_share(void *context, int share, int shares)
+{
+    struct product *p = context;
+    const struct kernels *k = p->w->kernels;
+    const size_t MR = (size_t)k->rows, K = p->w->K;
+    size_t first, last;
+    team_share((p->M + MR - 1) / MR, share, shares, &first, &last);
+    for (size_t i = first; i < last; i++)
+        k->pack_strip(p->x + i * MR * p->ldx, p->ldx,
+                      (int)(p->M - i * MR < MR ? p->M - i * MR : MR), K, p->strips + i * MR * K);
+}
+
+static void strips_share(void *context, int share, int shares)
+{
+    (void)share;
+    (void)shares;
+    struct product *p = context;
+    const struct matrix *w = p->w;
+    _Alignas(64) float scratch[DEPTH * KERNEL_MAX_COLUMNS];
+    const size_t MR = (size_t)w->kernels->rows, row_block = ROW_BLOCK / MR * MR,
+                 blocks = (p->M + row_block - 1) / row_block,
+                 groups = (w->panels + PANEL_GROUP - 1) / PANEL_GROUP;
+    for (size_t piece; (piece = atomic_fetch_add(&p->next, 1)) < blocks * groups;) {
+        size_t block = piece / groups, group = piece % groups;
+        size_t first = block * row_block,
+               last = first + row_block < p->M ? first + row_block : p->M;
+        size_t p0 = group * PANEL_GROUP;
+        size_t p1 = p0 + PANEL_GROUP < w->panels ? p0 + PANEL_GROUP : w->panels;
+        multiply_piece(w, p->strips, p->M, first, last, p0, p1, p->y, p->ldy, scratch);
+    }
+}
+
+static int multiply_packed(const struct matrix *w, const float *x, size_t ldx, size_t M, float *y,
                            size_t ldy, struct workspace *s, struct plumb_error *e)
 {
-    assert(!w->onednn && ldx >= w->K && ldy >= w->N);
-    if (M == 0)
+    assert(ldx >= w->K && ldy >= w->N);
+    struct product p = {.w = w, .x = x, .ldx = ldx, .M = M, .y = y, .ldy = ldy};
+    if (M <= FEW) {
+        team_run(&s->team, few_share, &p);
         return PLUMB_OK;
-    const struct kernels *k = w->kernels;
-    const size_t MR = (size_t)k->rows, K = w->K;
-    size_t n_strips = (M + MR - 1) / MR;
-    int status = reserve_strips(s, n_strips * MR * K, e);
+    }
+    const size_t MR = (size_t)w->kernels->rows, n_strips = (M + MR - 1) / MR;
+    int status = reserve_strips(s, n_strips * MR * w->K, e);
     if (status != PLUMB_OK)
         return status;
-    float *strips = s->strips;
-    size_t row_block = ROW_BLOCK / MR * MR;
-    size_t blocks = (M + row_block - 1) / row_block;
-    size_t groups = (w->panels + PANEL_GROUP - 1) / PANEL_GROUP;
-#pragma omp parallel num_threads(s->threads)
-    {
-        _Alignas(64) float scratch[DEPTH * KERNEL_MAX_COLUMNS];
-#pragma omp for schedule(static)
-        for (size_t i = 0; i < n_strips; i++)
-            k->pack_strip(x + i * MR * ldx, ldx, (int)(M - i * MR < MR ? M - i * MR : MR), K,
-                          strips + i * MR * K);
-#pragma omp for schedule(dynamic) nowait
-        for (size_t piece = 0; piece < blocks * groups; piece++) {
-            size_t block = piece / groups, group = piece % groups;
-            size_t first = block * row_block, last = first + row_block < M ? first + row_block : M;
-            size_t p0 = group * PANEL_GROUP;
-            size_t p1 = p0 + PANEL_GROUP < w->panels ? p0 + PANEL_GROUP : w->panels;
-            multiply_piece(w, strips, M, first, last, p0, p1, y, ldy, scratch);
-        }
-    }
+    p.strips = s->strips;
+    team_run(&s->team, pack_share, &p);
+    team_run(&s->team, strips_share, &p);
     return PLUMB_OK;
 }
 
@@ -269,17 +340,19 @@ static int multiply_onednn(const struct matrix *w, const float *x, size_t ldx, s
     if (status != PLUMB_OK)
         return status;
     uint16_t *rows = (uint16_t *)(void *)s->strips;
-#pragma omp parallel for num_threads(s->threads) schedule(static)
+#pragma omp parallel for num_threads(s->team.threads) schedule(static)
     for (size_t i = 0; i < M; i++)
         for (size_t k = 0; k < w->K; k++)
             rows[i * w->K + k] = f32_to_bf16(x[i * ldx + k]);
-    return onednn_multiply(w->onednn, rows, M, y, s->threads, e);
+    return onednn_multiply(w->onednn, rows, M, y, s->team.threads, e);
 }
 
 int matmul(const struct matrix *w, const float *x, size_t ldx, size_t M, float *y, size_t ldy,
            struct workspace *s, struct plumb_error *e)
 {
-    if (w->onednn && M)
+    if (M == 0)
+        return PLUMB_OK;
+    if (w->onednn)
         return multiply_onednn(w, x, ldx, M, y, ldy, s, e);
-    return multiply_strips(w, x, ldx, M, y, ldy, s, e);
+    return multiply_packed(w, x, ldx, M, y, ldy, s, e);
 }

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "tensor/kernels.h"
+#include "tensor/team.h"
 
 enum weight_type { WEIGHT_F32, WEIGHT_BF16 };
 
@@ -38,15 +39,17 @@ void matrix_destroy(struct matrix *w);         /* null is fine */
 size_t matrix_rows(const struct matrix *w);    /* N */
 size_t matrix_columns(const struct matrix *w); /* K */
 size_t matrix_bytes(const struct matrix *w);
+/* Does the product run on `struct team` alone? Otherwise it starts regions of OpenMP of its own, which a gathered team
+   would leave without threads. */
+bool matrix_uses_team(const struct matrix *w);
 
 /* Scratch of one caller, grown as needed. */
 struct workspace {
     float *strips;
     size_t strips_capacity;
-    int threads;
+    struct team team;
 };
-void workspace_init(struct workspace *s,
-                    int threads); /* threads <= 0: as many as OpenMP would use */
+void workspace_init(struct workspace *s, int threads); /* as team_init */
 void workspace_free(struct workspace *s);
 
 /* y [M, N] with row stride ldy >= N; x [M, K] with row stride ldx. y must not overlap x. */

@@ -160,9 +160,10 @@ static void attend(const struct kernels *k, const struct attention_shape *s, con
         size_t from = g ? cuts[g - 1] : 0, to = g < n_cuts ? cuts[g] : N;
         for (int h = 0; h < KV; h++) {
             const float *key = rows + from * WIDTH + (size_t)(HEADS + h) * HD;
-            attention_pack_head(k, s, h, key, key + KV * HD, WIDTH, to - from, keys[g], values[g]);
+            attention_pack_head(k, s, h, key, key + KV * HD, WIDTH, 0, to - from, to - from,
+                                keys[g], values[g]);
         }
-        segments[g] = (struct attention_segment){keys[g], values[g], to - from, from};
+        segments[g] = (struct attention_segment){keys[g], values[g], to - from, to - from, from};
     }
     struct attention_item item = {.segments = segments,
                                   .n_segments = n_cuts + 1,
@@ -172,7 +173,9 @@ static void attend(const struct kernels *k, const struct attention_shape *s, con
                                   .position = first,
                                   .out = out,
                                   .ldo = HEADS * HD};
-    assert_int_equal(attention_run(k, s, &item, 1, threads, &e), PLUMB_OK);
+    struct team team;
+    team_init(&team, threads);
+    assert_int_equal(attention_run(k, s, &item, 1, &team, &e), PLUMB_OK);
 }
 
 static const struct attention_shape attention_shapes[] = {{HEADS, KV, HD, 0.25f, 0, 0},
