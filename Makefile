@@ -23,7 +23,7 @@ test: all
 	meson test -C build --no-rebuild --print-errorlogs
 
 bench: all
-	build/plumb bench
+	tools/bench build
 
 asan: build-asan/build.ninja
 	ninja -C build-asan
