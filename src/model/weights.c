@@ -95,7 +95,7 @@ static int load_head_norms(struct loader *l, const char *pattern, int layer, siz
         float *one = NULL;
         const struct tensor *x = find_expert(l, pattern, layer, (int)h, ".weight");
         status = x ? load_vector(l, x, hd, &one) : missing(l, pattern, layer, ".weight");
-        if (status == PLUMB_OK)
+        if (status == PLUMB_OK && one)
             memcpy(out->weight + h * hd, one, hd * sizeof *one);
         mem_free(one);
     }

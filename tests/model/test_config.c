@@ -26,7 +26,7 @@ static int read_with(const char *extra, struct config *c, struct plumb_error *e)
     struct json_document *d;
     sscanf(extra, "\"%63[^\"]", key);
     char rest[sizeof llama];
-    strcpy(rest, llama + 1);
+    memcpy(rest, llama + 1, sizeof llama - 1);
     char quoted[80];
     snprintf(quoted, sizeof quoted, "\"%s\":", key);
     char *there = *key ? strstr(rest, quoted) : NULL;

@@ -76,7 +76,8 @@ static void activations_follow_their_formulas(void **state)
     (void)state;
     for (int l = 0; l <= (int)level_best(); l++) {
         const struct kernels *k = kernels_for((enum level)l);
-        for (double v = -110; v <= 110; v += 0.37) {
+        for (int step = -297; step <= 297; step++) {
+            const double v = 0.37 * step; /* -110 to 110 */
             float a[3] = {(float)v, 0, (float)-v}, b[3], c[3], d[3];
             memcpy(b, a, sizeof a);
             memcpy(c, a, sizeof a);
