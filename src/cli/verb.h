@@ -16,8 +16,8 @@ struct verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit status */
 };
 
-extern const struct verb verb_trace, verb_inspect, verb_tokenize, verb_perplexity, verb_bench,
-    verb_demo;
+extern const struct verb verb_trace, verb_generate, verb_inspect, verb_tokenize, verb_perplexity,
+    verb_bench, verb_demo;
 
 /* All verbs, in the order of the overview; ends with null. */
 extern const struct verb *const verbs[];

@@ -110,8 +110,8 @@ static int check_item(const struct forward *f, const struct forward_item *item, 
         return error_set(e, PLUMB_INPUT,
                          "item %zu would have %lld tokens; its sequence was created for %d", i,
                          (long long)length, q->own.first + q->own.capacity);
-    const bool goes_on = first > 0 && !(q && q->own.long_angles && c->scaling == SCALING_LONGROPE);
-    if (goes_on && length > config_sharing_limit(c))
+    if (q ? !sequence_goes_on(q, f, item->n_tokens)
+          : item->prefix && length > config_sharing_limit(c))
         return error_set(e, PLUMB_INPUT,
                          "item %zu has %lld tokens; beyond %d this model's positions depend on the "
                          "whole text, so it cannot continue an earlier beginning: run the whole "

@@ -47,6 +47,8 @@ int sequence_create(const struct forward *f, const struct prefix *prefix, int ca
                     struct sequence **out, struct plumb_error *e);
 void sequence_destroy(struct sequence *s);
 int sequence_length(const struct sequence *s); /* tokens, prefix included */
+/* Can n more tokens go on (as to the limit above)? */
+bool sequence_goes_on(const struct sequence *s, const struct forward *f, int n);
 void sequence_truncate(struct sequence *s,
                        int length); /* forgets what stands behind; never the prefix */
 

@@ -107,6 +107,14 @@ int sequence_length(const struct sequence *s)
     return s->own.first + s->own.n;
 }
 
+bool sequence_goes_on(const struct sequence *s, const struct forward *f, int n)
+{
+    const struct config *c = &f->m->config;
+    const int first = sequence_length(s);
+    return first == 0 || (int64_t)first + n <= config_sharing_limit(c) ||
+           (s->own.long_angles && c->scaling == SCALING_LONGROPE);
+}
+
 void sequence_truncate(struct sequence *s, int length)
 {
     const int n = length > s->own.first ? length - s->own.first : 0;
