@@ -106,6 +106,28 @@ static void daca_prompt_is_the_official_one_to_the_byte(void **state)
     assert_string_equal(letter, "B");
 }
 
+/* ARC's prompt in lm-evaluation-harness 0.4 (lm_eval/tasks/arc/arc_easy.yaml); few-shot examples parted by an empty line. */
+static void text_answers_have_the_prompt_of_the_harness(void **state)
+{
+    (void)state;
+    struct preset p = {.kind = PRESET_CLEAN, .answers_text = true},
+                  letters = {.kind = PRESET_CLEAN};
+    struct buffer b = BUFFER_EMPTY;
+    header_is(&p, "all", "");
+    question_is(&p, 0, "Question: Two and two?\nAnswer:");
+    question_is(&p, 1, "It rains.\nQuestion: And now?\nAnswer:");
+    preset_answer_text(&p, &questions.items[0], 1, &b);
+    assert_string_equal(buffer_string(&b), " four");
+    buffer_free(&b);
+    assert_memory_not_equal(&(struct hash128[]){preset_hash(&p)},
+                            &(struct hash128[]){preset_hash(&letters)}, sizeof(struct hash128));
+    p.shots = 2;
+    p.shots_from = &examples;
+    header_is(&p, "high_x", "Question: X1\nAnswer: p\n\nQuestion: X2\nAnswer: u\n\n");
+    p.kind = PRESET_DACA;
+    header_fails(&p, "high_x", "daca");
+}
+
 static void examples_are_the_first_of_the_same_group(void **state)
 {
     (void)state;
@@ -197,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_prompt_is_this_to_the_byte),
         cmocka_unit_test(daca_prompt_is_the_official_one_to_the_byte),
+        cmocka_unit_test(text_answers_have_the_prompt_of_the_harness),
         cmocka_unit_test(examples_are_the_first_of_the_same_group),
         cmocka_unit_test(unknown_group_takes_the_first_of_all),
         cmocka_unit_test(examples_that_cannot_be_given_are_errors),

@@ -97,6 +97,7 @@ static void harmless_differences_are_read(void **state)
     (void)state;
     accept("{", "{", 0);
     accept("{", "{  ", 8); /* other writers align to 8 only */
+    accept("\"program\"", "\"score\": \"letters\", \"program\"", 0);
     accept("\"program\"", "\"unknown key\": \"x\", \"program\"", 0);
     accept("{\"__metadata__\"",
            "{\"other\": {\"dtype\": \"F32\", \"shape\": [0, 7], \"data_offsets\": [0, 0]}, "
@@ -162,6 +163,8 @@ static void metadata_that_make_no_sense_are_refused(void **state)
            "layer numbers");
     refuse("\"groups\": \"[\\\"anatomy\\\"", "\"groups\": \"[1", "\"groups\"");
     refuse("\"hidden_size\": \"7\"", "\"hidden_size\": \"0\"", "hidden size");
+    refuse("\"lens\":", "\"score\": \"loud\", \"lens\":", "expected letters, text");
+    refuse("\"lens\":", "\"score\": \"text\", \"lens\":", "beside scores of texts");
 }
 
 static void headers_of_any_wrong_length_are_refused(void **state)
