@@ -19,6 +19,7 @@ static const struct option_row options[] = {
     {0, "fingerprint", OPTION_FLAG, NULL, AT(fingerprint),
      "also the model's fingerprint: reads every byte of the weights once, and remembers the "
      "result"},
+    {0, "families", OPTION_FLAG, NULL, AT(families), "instead: the model families that plumb runs"},
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
     {0},
 };
@@ -73,12 +74,19 @@ static int run(int argc, char **argv)
     struct plumb_error e = {0};
     struct result result;
     int status;
-    if (!verb_parse(&verb_inspect, argc, argv, &o, 1, 1, &words, &status))
+    if (!verb_parse(&verb_inspect, argc, argv, &o, 0, 1, &words, &status))
         return status;
-    const char *path = words.words[0];
+    /* Only --families goes without a file; the second look says so with the usage. */
+    if (!o.families && !verb_parse(&verb_inspect, argc, argv, &o, 1, 1, &words, &status))
+        return status;
+    const char *path = words.count ? words.words[0] : "";
     result_start(&result);
     struct result *json = o.json ? &result : NULL;
-    if (file_is_folder(path) || path_is_gguf(path))
+    if (o.families && words.count)
+        status = error_set(&e, PLUMB_INPUT, "--families takes no file: found '%s'", path);
+    else if (o.families)
+        status = inspect_families(json);
+    else if (file_is_folder(path) || path_is_gguf(path))
         status = inspect_model(path, &o, json, &e);
     else
         status = inspect_safetensors(path, &o, json, &e);
@@ -88,7 +96,7 @@ static int run(int argc, char **argv)
     return status;
 }
 
-static const char *const synopses[] = {"FILE|FOLDER [options]", NULL};
+static const char *const synopses[] = {"FILE|FOLDER [options]", "--families [--json]", NULL};
 static const char *const examples[][2] = {
     {"plumb inspect Qwen2.5-0.5B-Instruct",
      "architecture, sizes, types and tokenizer of a model folder"},

@@ -242,6 +242,68 @@ static void a_trace_is_recorded_described_and_not_run_twice(void **state)
     assert_non_null(strstr(out, "\n    3 ")); /* a row for the last layer */
 }
 
+static void texts_are_scored_with_the_accuracies_of_the_harness(void **state)
+{
+    (void)state;
+    struct json_document *d;
+    const char *line = "trace %s %s -o %s --score text-per-byte %s";
+    assert_int_equal(plumb(line, model, questions, output, ""), 0);
+    assert_non_null(strstr(out, "accuracy    acc  acc_norm  acc_bytes  acc_tokens  confidence"));
+    assert_int_equal(plumb(line, model, questions, output, "--json"), 0);
+    assert_int_equal(json_parse(out, strlen(out), "output", &d, NULL), PLUMB_OK);
+    struct json all = json_get(json_root(d), "all");
+    assert_true(json_is_string(json_get(json_root(d), "score"), "text-per-byte"));
+    assert_true(number_at(all, "acc_bytes") == number_at(all, "accuracy"));
+    assert_true(number_at(all, "acc") >= 0 && number_at(all, "acc_norm") >= 0);
+    json_close(d);
+    assert_int_equal(plumb(line, model, questions, output, "--lens vocab"), 2);
+    assert_non_null(strstr(err, "--lens reads letters"));
+    assert_int_equal(plumb("trace %s %s -o %s --score text", model, questions, output), 2);
+    assert_non_null(strstr(err, "score: found \"text-per-byte\", this run has \"text\""));
+    assert_int_equal(plumb(line, model, questions, output, "--preset daca"), 2);
+}
+
+static void perplexity_names_its_protocol_and_defines_it(void **state)
+{
+    (void)state;
+    struct json_document *d;
+    assert_int_equal(plumb("perplexity %s %s --context 16", model, questions), 0);
+    assert_non_null(strstr(out, "\nprotocol       gptq\n"));
+    assert_non_null(strstr(out, "windows of 16 tokens that do not overlap"));
+    assert_int_equal(plumb("perplexity %s %s --context 16 --protocol llama.cpp --limit 64 --json "
+                           "--per-token %s/tokens",
+                           model, questions, folder),
+                     0);
+    assert_int_equal(json_parse(out, strlen(out), "output", &d, NULL), PLUMB_OK);
+    assert_true(json_is_string(json_get(json_root(d), "protocol"), "llama.cpp"));
+    assert_true(number_at(json_root(d), "windows") == 4 && number_at(json_root(d), "scored") == 28);
+    assert_true(number_at(json_root(d), "perplexity") > 1);
+    assert_true(number_at(json_root(d), "bits_per_byte") > 0);
+    json_close(d);
+    char command[128];
+    snprintf(command, sizeof command,
+             "test 28 = $(grep -c '^[0-9]*\t[0-9]*\t-[0-9.]*\t[0-9]*$' %s/tokens)", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(plumb("perplexity %s %s --limit 5", model, questions), 2);
+    assert_non_null(strstr(err, "too few for one window"));
+    assert_int_equal(plumb("perplexity %s %s/nothing", model, folder), 2);
+    assert_non_null(strstr(err, "nothing"));
+}
+
+static void families_are_listed_without_a_file(void **state)
+{
+    (void)state;
+    struct json_document *d;
+    assert_int_equal(plumb("inspect --families"), 0);
+    assert_non_null(strstr(out, "Gemma 2\n    config.json: Gemma2ForCausalLM    GGUF: gemma2\n"));
+    assert_int_equal(plumb("inspect --families --json"), 0);
+    assert_int_equal(json_parse(out, strlen(out), "output", &d, NULL), PLUMB_OK);
+    assert_true(json_size(json_get(json_root(d), "families")) > 10);
+    json_close(d);
+    assert_int_equal(plumb("inspect --families %s", model), 2);
+    assert_non_null(strstr(err, "--families takes no file"));
+}
+
 static void another_run_does_not_overwrite_a_finished_trace(void **state)
 {
     (void)state;
@@ -307,6 +369,10 @@ int main(void)
         cmocka_unit_test(files_that_are_not_there_are_named),
         cmocka_unit_test(tokens_are_shown_as_table_ids_or_json),
         cmocka_unit_test_teardown(a_trace_is_recorded_described_and_not_run_twice, forget_output),
+        cmocka_unit_test_teardown(texts_are_scored_with_the_accuracies_of_the_harness,
+                                  forget_output),
+        cmocka_unit_test(perplexity_names_its_protocol_and_defines_it),
+        cmocka_unit_test(families_are_listed_without_a_file),
         cmocka_unit_test_teardown(another_run_does_not_overwrite_a_finished_trace, forget_output),
         cmocka_unit_test_teardown(quiet_keeps_stderr_silent, forget_output),
         cmocka_unit_test(the_demonstration_runs_and_leaves_nothing_behind),
