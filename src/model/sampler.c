@@ -95,32 +95,35 @@ static int by_probability(const void *a, const void *b)
     const struct candidate *x = a, *y = b;
     if (x->p != y->p)
         return x->p > y->p ? -1 : 1;
-    return x->id < y->id ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
 }
 
 /* The k most likely to the front, in no order (Hoare's selection, 1961). */
 static void select_most_likely(struct candidate *c, size_t n, size_t k)
 {
-    size_t low = 0, high = n - 1;
+    ptrdiff_t low = 0, high = (ptrdiff_t)n - 1;
+    const ptrdiff_t wanted = (ptrdiff_t)k - 1;
     while (low < high) {
         const struct candidate pivot = c[low + (high - low) / 2];
-        size_t i = low, j = high;
-        for (;;) {
+        ptrdiff_t i = low, j = high;
+        while (i <= j) {
             while (by_probability(&c[i], &pivot) < 0)
                 i++;
             while (by_probability(&c[j], &pivot) > 0)
                 j--;
-            if (i >= j)
+            if (i > j)
                 break;
             const struct candidate swap = c[i];
             c[i++] = c[j];
             c[j--] = swap;
         }
-        /* [low, j] come before (j, high], or the pivot stands at i == j. */
-        if (k <= j)
+        /* Up to j: not behind the pivot; from i: not before it; between them: the pivot itself. */
+        if (wanted <= j)
             high = j;
+        else if (wanted >= i)
+            low = i;
         else
-            low = j + 1;
+            return;
     }
 }
 
@@ -148,7 +151,7 @@ static size_t cut(const struct sampler_options *o, struct candidate *c, size_t n
         for (size_t i = 0; i < n; i++)
             total += c[i].p;
         if (by_count) {
-            select_most_likely(c, n, (size_t)o->top_k - 1);
+            select_most_likely(c, n, (size_t)o->top_k);
             n = (size_t)o->top_k;
         } else {
             n = drop_hopeless(c, n, o->top_p);

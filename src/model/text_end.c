@@ -155,19 +155,20 @@ int end_tokens(const char *model_path, const struct tokenizer *t, struct token_l
         if (id >= 0 && tokenizer_is_special(t, id))
             status = add_once(out, id, t);
     }
-    char *path =
-        file_is_folder(model_path) ? file_join(model_path, "generation_config.json") : NULL;
-    if (path && status == PLUMB_OK && file_exists(path)) {
-        struct json_document *d = NULL;
+    if (status != PLUMB_OK)
+        return error_memory(e, "the tokens that end a text");
+    if (!file_is_folder(model_path))
+        return PLUMB_OK;
+    char *path = file_join(model_path, "generation_config.json");
+    struct json_document *d = NULL;
+    if (!path)
+        return error_memory(e, "a file name");
+    if (file_exists(path))
         status = json_open(path, &d, e);
-        if (status == PLUMB_OK) {
-            status = add_configured(json_get(json_root(d), "eos_token_id"), t, out);
-            json_close(d);
-        } else {
-            mem_free(path);
-            return status;
-        }
-    }
     mem_free(path);
+    if (status != PLUMB_OK || !d)
+        return status;
+    status = add_configured(json_get(json_root(d), "eos_token_id"), t, out);
+    json_close(d);
     return status == PLUMB_OK ? PLUMB_OK : error_memory(e, "the tokens that end a text");
 }
