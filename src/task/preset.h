@@ -6,8 +6,6 @@
 
 #include <stdbool.h>
 
-#include <stdbool.h>
-
 #include "base/buffer.h"
 #include "base/error.h"
 #include "task/questions.h"
