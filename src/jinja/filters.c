@@ -455,6 +455,12 @@ FILTER(filter_sum)
 
 /* ---- filters that take a filter or a test ---------------------------------------------------- */
 
+/* These filters take anything that is false for an empty list. */
+static const struct list *iterate_or_nothing(struct render *r, struct value v)
+{
+    return value_iterate(r, value_truth(v) ? v : value_undefined(NULL));
+}
+
 static struct arguments rest_of(const struct arguments *all, size_t from)
 {
     struct arguments rest = *all;
@@ -481,7 +487,7 @@ static struct value choose(struct render *r, struct value self, const struct arg
                                name.kind == VALUE_TEXT ? name.text->s : value_kind_name(name));
     }
     const struct arguments rest = rest_of(all, at + 1);
-    const struct list *l = value_iterate(r, self);
+    const struct list *l = iterate_or_nothing(r, self);
     for (size_t i = 0; l && i < l->n && r->status == PLUMB_OK; i++) {
         struct value v = attribute ? item_key(r, l->items[i], all->values[0]) : l->items[i];
         bool holds = value_truth(test ? callable_call(r, test, v, &rest) : v);
@@ -542,7 +548,7 @@ FILTER(filter_map)
 {
     (void)a;
     struct items out = {0};
-    const struct list *l = value_iterate(r, self);
+    const struct list *l = iterate_or_nothing(r, self);
     if (!l || all->count == 0)
         return l ? map_attribute(r, l, all) : value_undefined(NULL);
     struct value name = all->values[0];

@@ -99,7 +99,7 @@ static const struct callable functions[] = {
     {"dict", call_dict, NULL},
     {"namespace", call_namespace, NULL},
     {"raise_exception", call_raise, "message/"},
-    {"range", call_range, "start/ stop step"},
+    {"range", call_range, "1/ 2 3"}, /* without names, as in Python */
     {"strftime_now", call_strftime, "format/"},
     {0},
 };

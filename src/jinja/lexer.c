@@ -264,7 +264,11 @@ static size_t word_tag(const struct lexer *l, size_t at, const char *word, char 
     if (!is_at(l, at, word))
         return 0;
     at = skip_space(l, at + strlen(word));
-    return at < l->size ? closing(l, at, "%}") : 0;
+    if (at >= l->size)
+        return 0;
+    if (word[0] == 'r' && is_at(l, at, "%}")) /* "raw" keeps the line break behind it */
+        return at + 2;
+    return closing(l, at, "%}");
 }
 
 static int lex_raw(struct lexer *l)

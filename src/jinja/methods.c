@@ -44,10 +44,7 @@ static struct value split_spaces(struct render *r, const struct text *t, int64_t
     size_t at = next_space(t, 0, false);
     while (at < t->n && r->status == PLUMB_OK) {
         size_t end = most-- == 0 ? t->n : next_space(t, at, true);
-        struct value part = value_part(r, t, at, end);
-        if (end == t->n && r->status == PLUMB_OK)
-            part = text_strip(r, part.text, NULL, false, true);
-        items_add(r, &parts, part);
+        items_add(r, &parts, value_part(r, t, at, end));
         at = next_space(t, end, false);
     }
     return items_list(r, &parts, FORM_LIST);

@@ -17,6 +17,7 @@ struct parser {
     size_t at, depth, loops;
     bool
         branch; /* inside an if: unknown filters and tests are an error only when they are reached */
+    const struct node *unknown; /* the first filter or test that nobody knows */
     bool failed;
     struct plumb_error *e;
     int status;
@@ -440,15 +441,11 @@ static struct node *parse_postfix(struct parser *p, struct node *n)
     return p->failed ? NULL : n;
 }
 
-static bool known(struct parser *p, const struct node *n, const char *kind)
+/* Whether the name is inside "a if b" shows only behind it: parse_expression forgets it then. */
+static void note_unknown(struct parser *p, struct node *n)
 {
-    if (n->callable || p->branch)
-        return true;
-    if (!p->failed)
-        p->status = error_set(p->e, PLUMB_INPUT, "%s:%d: no %s named '%.40s'", p->s->what, n->line,
-                              kind, n->text);
-    p->failed = true;
-    return false;
+    if (!n->callable && !p->branch && !p->unknown)
+        p->unknown = n;
 }
 
 /* One filter, behind its '|'. */
@@ -461,7 +458,8 @@ static struct node *parse_filter(struct parser *p, struct node *of)
     n->callable = filter_find(n->text, n->size);
     if (is_op(p, '(') && !parse_arguments(p, n))
         return NULL;
-    return known(p, n, "filter") ? n : NULL;
+    note_unknown(p, n);
+    return n;
 }
 
 static struct node *parse_test(struct parser *p, struct node *of)
@@ -489,8 +487,7 @@ static struct node *parse_test(struct parser *p, struct node *of)
             return NULL;
         n->list->a = a;
     }
-    if (!known(p, n, "test"))
-        return NULL;
+    note_unknown(p, n);
     return negated ? new_pair(p, NODE_NOT, n, NULL) : n;
 }
 
@@ -655,9 +652,11 @@ static struct node *parse_expression(struct parser *p, bool choice)
     if (!deeper(p))
         return NULL;
     bool branch = p->branch;
+    const struct node *unknown = p->unknown;
     struct node *n = parse_or(p);
     while (choice && n && skip_word(p, "if")) {
         p->branch = true;
+        p->unknown = unknown;
         struct node *condition = parse_or(p);
         struct node *test = condition ? new_pair(p, NODE_CHOICE, condition, n) : NULL;
         if (test && skip_word(p, "else") && !(test->c = parse_expression(p, true)))
@@ -971,5 +970,8 @@ int parse_template(const struct source *s, struct jinja_template *t, struct plum
 {
     struct parser p = {.s = s, .t = t, .e = e, .status = PLUMB_OK};
     t->body = parse_body(&p, NULL);
+    if (!p.failed && p.unknown)
+        return error_set(e, PLUMB_INPUT, "%s:%d: no %s named '%.40s'", s->what, p.unknown->line,
+                         p.unknown->kind == NODE_FILTER ? "filter" : "test", p.unknown->text);
     return p.status;
 }

@@ -611,9 +611,9 @@ struct value value_slice(struct render *r, struct value v, struct value start, s
     if (v.kind == VALUE_UNDEFINED)
         return render_fail(r, "%s", v.missing);
     bool text = v.kind == VALUE_TEXT;
-    if (!text && (v.kind != VALUE_LIST || v.list->form == FORM_GENERATOR ||
-                  v.list->form == FORM_VIEW)) /* undefined, as environment.getitem gives it */
-        return value_undefined("the value cannot be sliced");
+    if (!text &&
+        (v.kind != VALUE_LIST || v.list->form == FORM_GENERATOR || v.list->form == FORM_VIEW))
+        return render_fail(r, "'%s' object cannot be sliced", value_kind_name(v));
     if (!render_spend(r, text ? v.text->n / 64 : 1))
         return value_undefined(NULL);
     int64_t n = text ? (int64_t)text_characters(v.text) : (int64_t)v.list->n;
@@ -621,7 +621,7 @@ struct value value_slice(struct render *r, struct value v, struct value start, s
         (start.kind != VALUE_NONE && !value_whole(start, &from)) ||
         (stop.kind != VALUE_NONE && !value_whole(stop, &to)) || by == 0)
         return by == 0 ? render_fail(r, "slice step cannot be zero")
-                       : value_undefined("the value cannot be sliced so");
+                       : render_fail(r, "slice indices must be integers or None");
     by = by < -n - 1 ? -n - 1 : by > n + 1 ? n + 1 : by;
     from = start.kind == VALUE_NONE ? (by < 0 ? n - 1 : 0) : bound(from, n, by < 0);
     to = stop.kind == VALUE_NONE ? (by < 0 ? -1 : n) : bound(to, n, by < 0);
