@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "golden.h"
 #include "model/config.h"
+#include "temporary_folder.h"
 #include "tensor/level.h"
 
 enum { TEXTS = 3, LONGEST = 40, SHARED = 5 };
@@ -222,6 +223,74 @@ static void slabs_change_no_bit(void **state)
     setting_close(&s);
 }
 
+/* The golden model of this name with room for `context` tokens, in a folder of the test's own. */
+static struct model *long_model(const char *name, const char *context)
+{
+    struct plumb_error e = {0};
+    struct file_map map;
+    const char *const key = "\"max_position_embeddings\": ";
+    char *config = golden_path(name, "config.json"),
+         *weights = golden_path(name, "model.safetensors");
+    assert_int_equal(file_map_open(config, &map, &e), PLUMB_OK);
+    char *text = mem_strndup((const char *)map.data, map.size), *at = strstr(text, key);
+    assert_non_null(at);
+    struct buffer changed = BUFFER_EMPTY;
+    at += strlen(key);
+    buffer_add(&changed, text, (size_t)(at - text));
+    buffer_puts(&changed, context);
+    buffer_puts(&changed, at + strspn(at, "0123456789"));
+    temporary_file("config.json", changed.data, changed.size);
+    file_map_close(&map);
+    assert_int_equal(file_map_open(weights, &map, &e), PLUMB_OK);
+    temporary_file("model.safetensors", map.data, map.size);
+    file_map_close(&map);
+    buffer_free(&changed);
+    mem_free(text);
+    mem_free(config);
+    mem_free(weights);
+    return golden_model(temporary_folder(), level_name(level_best()), PRECISION_F32, 2);
+}
+
+/* One text of several slabs: at once, and in pieces that cut elsewhere. */
+static void a_text_longer_than_a_slab_has_the_same_bits(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"mistral", "gemma3"};
+    enum { LONG = 3000, WANTED = 40 };
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        struct plumb_error e = {0};
+        struct random r = random_start(43, k);
+        struct model *m = long_model(names[k], "4096");
+        const size_t d = (size_t)model_config(m)->hidden;
+        int32_t *tokens = mem_array(LONG, sizeof *tokens);
+        float *whole = mem_array(WANTED * d, sizeof *whole), *row = mem_array(d, sizeof *row);
+        struct forward *f;
+        struct sequence *q;
+        for (int t = 0; t < LONG; t++)
+            tokens[t] = (int32_t)random_below(&r, (uint64_t)model_config(m)->vocabulary);
+        expect_ok(forward_create(m, &f, &e), &e);
+        const struct forward_item all = {.tokens = tokens, .n_tokens = LONG, .n_wanted = WANTED};
+        expect_ok(forward_run(f, &all, 1, NULL, NULL, whole, &e), &e);
+        expect_ok(sequence_create(f, NULL, LONG, &q, &e), &e);
+        for (int t = 0; t < LONG;) {
+            const int left = LONG - WANTED - t, n = left > 0 ? (left < 700 ? left : 700) : 1;
+            const struct forward_item item = {
+                .sequence = q, .tokens = tokens + t, .n_tokens = n, .n_wanted = 1};
+            expect_ok(forward_run(f, &item, 1, NULL, NULL, row, &e), &e);
+            t += n;
+            if (t > LONG - WANTED)
+                assert_memory_equal(row, whole + (size_t)(t - 1 - (LONG - WANTED)) * d,
+                                    d * sizeof *row);
+        }
+        sequence_destroy(q);
+        forward_destroy(f);
+        model_close(m);
+        mem_free(tokens);
+        mem_free(whole);
+        mem_free(row);
+    }
+}
+
 /* Across the trained context of these two scalings a sequence is never silently wrong. */
 static void lengths_that_change_the_angles_are_refused(void **state)
 {
@@ -320,7 +389,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_of_a_text_have_the_bits_of_the_whole),
         cmocka_unit_test(slabs_change_no_bit),
+        cmocka_unit_test(a_text_longer_than_a_slab_has_the_same_bits),
         cmocka_unit_test(lengths_that_change_the_angles_are_refused),
         cmocka_unit_test(wrong_uses_of_a_sequence_are_refused)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, temporary_folder_create, temporary_folder_remove);
 }
