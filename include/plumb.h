@@ -96,12 +96,14 @@ PLUMB_API int plumb_trace_groups(const plumb_trace *trace);
 
 /* The arrays; views into the file, null where the trace was recorded without. */
 
-/* [N, K] final option logits; -inf behind an item's last option. */
+/* [N, K] final option logits, or the scores of option texts; -inf behind an item's last option. */
 PLUMB_API const float *plumb_trace_logits(const plumb_trace *trace);
 /* [N, L, K] option logits after every block. */
 PLUMB_API const float *plumb_trace_lens(const plumb_trace *trace);
 /* [N, L] entropy over the full vocabulary after every block, in nats. */
 PLUMB_API const float *plumb_trace_entropy(const plumb_trace *trace);
+/* [N, K] log-likelihood of each option's text, nats; null where letters were scored. */
+PLUMB_API const float *plumb_trace_text_log_likelihood(const plumb_trace *trace);
 /* [N] probability of the option tokens together under the full softmax. */
 PLUMB_API const float *plumb_trace_option_mass(const plumb_trace *trace);
 /* [N, S, D] hidden states, IEEE half precision. */
@@ -116,7 +118,7 @@ PLUMB_API const int32_t *plumb_trace_group_indices(const plumb_trace *trace);
 /* The name of group i, 0 <= i < G; null outside. */
 PLUMB_API const char *plumb_trace_group_name(const plumb_trace *trace, int i);
 /* Provenance by name: "model", "model_fingerprint", "architecture", "tokenizer_hash", "precision",
-   "lens", "preset", "preset_hash", "task", "task_hash", "program"; null for any other name. */
+   "lens", "score", "preset", "preset_hash", "task", "task_hash", "program"; null for any other name. */
 PLUMB_API const char *plumb_trace_text(const plumb_trace *trace, const char *name);
 
 /* Joins the shards of one task and one model, given in any order, into one trace: byte for byte the
@@ -216,6 +218,14 @@ enum plumb_lens {
     PLUMB_LENS_NONE,    /* final option logits only */
 };
 
+/* What an option's logit is; docs/scoring.md has the definitions. */
+enum plumb_score {
+    PLUMB_SCORE_LETTERS,        /* the logit of its letter */
+    PLUMB_SCORE_TEXT,           /* the sum of its text's log-likelihoods; no lens then */
+    PLUMB_SCORE_TEXT_PER_BYTE,  /* that sum / bytes */
+    PLUMB_SCORE_TEXT_PER_TOKEN, /* that sum / tokens */
+};
+
 struct plumb_trace_options {
     enum plumb_preset preset;
     const char *instruction; /* null = the preset's own first line */
@@ -228,6 +238,7 @@ struct plumb_trace_options {
     size_t shard, shards;    /* only part `shard` of 0..shards-1; shards 0 or 1 = everything */
     plumb_progress progress; /* questions done */
     void *progress_user;
+    enum plumb_score score;
 };
 PLUMB_API struct plumb_trace_options plumb_trace_options_default(void); /* all zero */
 

@@ -16,6 +16,12 @@ _Static_assert((int)PLUMB_LENS_LETTERS == (int)TRACE_LENS_LETTERS &&
                    (int)PLUMB_LENS_NONE == (int)TRACE_LENS_NONE,
                "the two enumerations are one");
 
+_Static_assert((int)PLUMB_SCORE_LETTERS == (int)TRACE_SCORE_LETTERS &&
+                   (int)PLUMB_SCORE_TEXT == (int)TRACE_SCORE_TEXT &&
+                   (int)PLUMB_SCORE_TEXT_PER_BYTE == (int)TRACE_SCORE_TEXT_PER_BYTE &&
+                   (int)PLUMB_SCORE_TEXT_PER_TOKEN == (int)TRACE_SCORE_TEXT_PER_TOKEN,
+               "the two enumerations are one");
+
 struct plumb_trace_options plumb_trace_options_default(void)
 {
     return (struct plumb_trace_options){0};
@@ -34,6 +40,7 @@ int plumb_trace_run(plumb_model *model, const char *questions, const char *out_p
     run.preset.instruction = o.instruction;
     run.preset.shots = o.shots;
     run.lens = (enum trace_lens)o.lens;
+    run.score = (enum trace_score)o.score;
     run.hidden_layers = o.hidden_layers;
     run.n_hidden = o.n_hidden;
     run.shard = o.shard;

@@ -79,6 +79,11 @@ const float *plumb_trace_entropy(const plumb_trace *trace)
     return trace->trace.entropy;
 }
 
+const float *plumb_trace_text_log_likelihood(const plumb_trace *trace)
+{
+    return trace->trace.text_log_likelihood;
+}
+
 const float *plumb_trace_option_mass(const plumb_trace *trace)
 {
     return trace->trace.option_mass;
@@ -122,6 +127,7 @@ const char *plumb_trace_text(const plumb_trace *trace, const char *name)
         {"tokenizer_hash", h->tokenizer_hash},
         {"precision", h->precision},
         {"lens", h->lens},
+        {"score", trace_score_name(h->score)},
         {"preset", h->preset},
         {"preset_hash", h->preset_hash},
         {"task", h->task},

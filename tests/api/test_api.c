@@ -134,6 +134,26 @@ static void a_stopped_trace_goes_on_and_reads_back(void **state)
     plumb_trace_close(trace);
 }
 
+static void option_texts_can_be_scored(void **state)
+{
+    (void)state;
+    struct plumb_trace_options options = plumb_trace_options_default();
+    plumb_trace *trace;
+    options.limit = 8;
+    options.score = PLUMB_SCORE_TEXT;
+    char path[sizeof out + 8];
+    snprintf(path, sizeof path, "%s-text", out);
+    assert_int_equal(plumb_trace_run(model, questions, path, &options, NULL, &error), PLUMB_OK);
+    assert_int_equal(plumb_trace_open(path, &trace, &error), PLUMB_OK);
+    assert_string_equal(plumb_trace_text(trace, "score"), "text");
+    assert_null(plumb_trace_lens(trace));
+    assert_memory_equal(plumb_trace_logits(trace), plumb_trace_text_log_likelihood(trace),
+                        8 * 4 * sizeof(float));
+    assert_true(plumb_trace_logits(trace)[0] < 0);
+    plumb_trace_close(trace);
+    unlink(path);
+}
+
 static void next_logits_are_finite_and_refuse_what_is_no_token(void **state)
 {
     (void)state;
@@ -177,6 +197,7 @@ int main(void)
         cmocka_unit_test(a_model_tells_what_it_is),
         cmocka_unit_test(encoding_says_how_much_room_it_needs),
         cmocka_unit_test(a_stopped_trace_goes_on_and_reads_back),
+        cmocka_unit_test(option_texts_can_be_scored),
         cmocka_unit_test(next_logits_are_finite_and_refuse_what_is_no_token),
         cmocka_unit_test(a_missing_error_struct_is_fine),
     };
