@@ -607,7 +607,7 @@ static int64_t bound(int64_t at, int64_t n, bool backwards)
 struct value value_slice(struct render *r, struct value v, struct value start, struct value stop,
                          struct value step)
 {
-    int64_t by = 1, from, to, count = 0;
+    int64_t by = 1, from = 0, to = 0, count = 0;
     if (v.kind == VALUE_UNDEFINED)
         return render_fail(r, "%s", v.missing);
     bool text = v.kind == VALUE_TEXT;
