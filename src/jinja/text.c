@@ -87,7 +87,7 @@ struct value builder_finish(struct builder *b)
     size_t n = b->text.size;
     if (r->status == PLUMB_OK) {
         v = value_copy_text(r, buffer_string(&b->text), n, n > 0 && b->marks.data[0]);
-        if (v.kind == VALUE_TEXT && n > 0 && memchr(b->marks.data, !v.text->user, n)) {
+        if (v.kind == VALUE_TEXT && n > 0 && memchr(b->marks.data, v.text->user ? 0 : 1, n)) {
             uint8_t *marks = render_alloc(r, n, 1);
             if (marks) {
                 memcpy(marks, b->marks.data, n);

@@ -27,6 +27,7 @@ static double log_probability(const struct kernels *k, float *z, size_t n, int32
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += (double)z[i];
+    // cppcheck-suppress invalidFunctionArg ; the largest term is exp(0), so the sum is at least 1
     return (double)at - (double)most - log(sum);
 }
 

@@ -223,6 +223,7 @@ double sampler_top(const float *logits, size_t vocabulary, int n, struct token_l
     for (size_t i = 0; i < vocabulary; i++)
         if (!isnan(logits[i]))
             sum += exp((double)logits[i] - (double)largest);
+    // cppcheck-suppress invalidFunctionArg ; the largest term is exp(0), so the sum is at least 1
     const double normaliser = (double)largest + log(sum);
     /* Insertion into a short sorted list: a later token goes in only where it is larger. */
     int held = 0;
