@@ -210,6 +210,7 @@ PLUMB_API int32_t plumb_tokenizer_find(const plumb_tokenizer *tokenizer, const c
 enum plumb_preset {
     PLUMB_PRESET_CLEAN, /* ends in "Answer:", scores " A", " B", ... */
     PLUMB_PRESET_DACA,  /* the official DACA prompt: ends in "Answer: ", scores "A", "B", ... */
+    PLUMB_PRESET_CHAT,  /* the model's own chat template; the answer begins with "Answer:" */
 };
 
 enum plumb_lens {
@@ -239,6 +240,7 @@ struct plumb_trace_options {
     plumb_progress progress; /* questions done */
     void *progress_user;
     enum plumb_score score;
+    const char *system; /* PLUMB_PRESET_CHAT: the system's message; null = none */
 };
 PLUMB_API struct plumb_trace_options plumb_trace_options_default(void); /* all zero */
 

@@ -9,7 +9,8 @@
 #include "plumb.h"
 
 _Static_assert((int)PLUMB_PRESET_CLEAN == (int)PRESET_CLEAN &&
-                   (int)PLUMB_PRESET_DACA == (int)PRESET_DACA,
+                   (int)PLUMB_PRESET_DACA == (int)PRESET_DACA &&
+                   (int)PLUMB_PRESET_CHAT == (int)PRESET_CHAT,
                "the two enumerations are one");
 _Static_assert((int)PLUMB_LENS_LETTERS == (int)TRACE_LENS_LETTERS &&
                    (int)PLUMB_LENS_VOCAB == (int)TRACE_LENS_VOCAB &&
@@ -38,6 +39,7 @@ int plumb_trace_run(plumb_model *model, const char *questions, const char *out_p
     struct question_set set = {0}, examples = {0};
     run.preset.kind = (enum preset_kind)o.preset;
     run.preset.instruction = o.instruction;
+    run.preset.system = o.system;
     run.preset.shots = o.shots;
     run.lens = (enum trace_lens)o.lens;
     run.score = (enum trace_score)o.score;

@@ -17,7 +17,7 @@
 
 struct trace_verb_options {
     struct common_options common;
-    const char *output, *instruction, *shots_from, *hidden, *shard;
+    const char *output, *instruction, *system, *shots_from, *hidden, *shard;
     int preset, score, lens, precision, shots, threads;
     size_t limit;
     bool json, join, no_sharing;
@@ -28,10 +28,12 @@ enum { LENS_AUTO }; /* then as in enum trace_lens */
 #define AT(field) offsetof(struct trace_verb_options, field)
 static const struct option_row options[] = {
     {'o', "output", OPTION_TEXT, "FILE", AT(output), "the trace; FILE.partial while it grows"},
-    {0, "preset", OPTION_CHOICE, "clean|daca", AT(preset),
+    {0, "preset", OPTION_CHOICE, "clean|daca|chat", AT(preset),
      "how a question becomes a prompt: clean ends in \"Answer:\" and scores \" A\", \" B\", ...; "
      "daca is the prompt of the DACA "
-     "paper and scores \"A\", \"B\", ..."},
+     "paper and scores \"A\", \"B\", ...; chat asks in the model's own chat template and lets the "
+     "answer begin with \"Answer:\""},
+    {0, "system", OPTION_TEXT, "TEXT", AT(system), "with --preset chat: the system's message"},
     {0, "instruction", OPTION_TEXT, "TEXT", AT(instruction),
      "instead of the preset's own first line; {group} stands for the group's name"},
     {0, "shots", OPTION_INT, "N", AT(shots), "examples with answers in front of each question"},
@@ -166,12 +168,15 @@ static int prepare(const char *model, const char *questions, const struct trace_
     how.progress = progress;
     run->preset.kind = (enum preset_kind)o->preset;
     run->preset.instruction = o->instruction;
+    run->preset.system = o->system;
     run->preset.shots = o->shots;
     run->lens = o->lens == LENS_AUTO ? TRACE_LENS_LETTERS : (enum trace_lens)(o->lens - 1);
     run->score = (enum trace_score)o->score;
     run->no_prefix_sharing = o->no_sharing;
     run->progress = progress;
     int status = parse_shard(o->shard, run, e);
+    if (status == PLUMB_OK && o->system && run->preset.kind != PRESET_CHAT)
+        status = error_set(e, PLUMB_INPUT, "--system needs --preset chat: no other has a system");
     if (status == PLUMB_OK && run->score != TRACE_SCORE_LETTERS && o->lens != LENS_AUTO &&
         run->lens != TRACE_LENS_NONE)
         status = error_set(e, PLUMB_INPUT,

@@ -222,6 +222,8 @@ int tokenizer_compute_hash(struct tokenizer *t, const struct bpe_merge *order, s
 struct encoding {
     const struct tokenizer *t;
     struct tokenizer_options options;
+    const char *text;     /* the whole text */
+    const uint8_t *plain; /* marks of its bytes, or null */
     struct encode_scratch scratch;
     struct token_list *out;
     struct plumb_error *e;
@@ -238,6 +240,39 @@ static int encode_ids(struct encoding *c, const int32_t *ids, size_t n)
     for (size_t i = 0; status == PLUMB_OK && i < n; i++)
         status = add_id(c, ids[i]);
     return status;
+}
+
+/* Is some byte of this part of the text marked as plain? */
+static bool has_plain(const struct encoding *c, const char *part, size_t n)
+{
+    return c->plain && n > 0 && memchr(c->plain + (part - c->text), 1, n);
+}
+
+/* added_set_next, passing over special tokens that have a plain byte. Where such a one begins, a token that is not
+   special may still be found. */
+static bool next_added(const struct encoding *c, const struct added_set *s, const char *text,
+                       size_t n, size_t floor, size_t *at, size_t *from, size_t *to, int32_t *id)
+{
+    size_t searched = *at;
+    while (added_set_next(s, c->options.parse_special, text, n, floor, at, from, to, id)) {
+        size_t size, other;
+        const char *token = vocabulary_text(&c->t->vocabulary, *id, &size);
+        if (!c->plain || !tokenizer_is_special(c->t, *id) || !token)
+            return true;
+        /* what was found is another text than the token's own where it was normalised */
+        bool whole = size <= *at - searched && memcmp(text + *at - size, token, size) == 0;
+        const size_t start = whole ? *at - size : searched;
+        if (!has_plain(c, text + start, *at - start))
+            return true;
+        other = start;
+        if (whole && added_set_next(s, false, text, n, floor, &other, from, to, id) &&
+            vocabulary_text(&c->t->vocabulary, *id, &size) && other - size == start) {
+            *at = other;
+            return true;
+        }
+        *at = searched = whole ? start + 1 : *at;
+    }
+    return false;
 }
 
 /* Plain text between added tokens of the first kind. */
@@ -263,34 +298,62 @@ static int encode_segment(struct encoding *c, const char *text, size_t n, bool a
     return status;
 }
 
+/* A segment with marks: behind the normalizer they are lost, so special tokens of the second kind are cut out before
+   it, and not looked for behind it. */
+static int encode_marked_segment(struct encoding *c, const char *text, size_t n, bool at_start)
+{
+    size_t floor = 0, at = 0, from, to;
+    int32_t id;
+    int status = PLUMB_OK;
+    if (!has_plain(c, text, n))
+        return encode_segment(c, text, n, at_start);
+    while (status == PLUMB_OK &&
+           next_added(c, &c->t->normalized, text, n, floor, &at, &from, &to, &id)) {
+        if (!tokenizer_is_special(c->t, id))
+            continue;
+        c->options.parse_special = false;
+        if (from > floor)
+            status = encode_segment(c, text + floor, from - floor, at_start && floor == 0);
+        c->options.parse_special = true;
+        if (status == PLUMB_OK)
+            status = add_id(c, id);
+        floor = to;
+    }
+    c->options.parse_special = false;
+    if (status == PLUMB_OK && floor < n)
+        status = encode_segment(c, text + floor, n - floor, at_start && floor == 0);
+    c->options.parse_special = true;
+    return status;
+}
+
 static int encode_text(struct encoding *c, const char *text, size_t n)
 {
     const struct tokenizer *t = c->t;
     size_t floor = 0, at = 0, from, to;
     int32_t id;
     int status = PLUMB_OK;
-    while (status == PLUMB_OK && added_set_next(&t->raw, c->options.parse_special, text, n, floor,
-                                                &at, &from, &to, &id)) {
+    while (status == PLUMB_OK && next_added(c, &t->raw, text, n, floor, &at, &from, &to, &id)) {
         if (from > floor)
-            status = encode_segment(c, text + floor, from - floor, floor == 0);
+            status = encode_marked_segment(c, text + floor, from - floor, floor == 0);
         if (status == PLUMB_OK)
             status = add_id(c, id);
         floor = to;
     }
     if (status == PLUMB_OK && floor < n)
-        status = encode_segment(c, text + floor, n - floor, floor == 0);
+        status = encode_marked_segment(c, text + floor, n - floor, floor == 0);
     return status;
 }
 
-int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n,
-                     struct tokenizer_options options, struct token_list *out,
-                     struct plumb_error *e)
+static int encode_whole(const struct tokenizer *t, const char *text, size_t n, const uint8_t *plain,
+                        struct tokenizer_options options, struct token_list *out,
+                        struct plumb_error *e)
 {
     size_t valid = n ? utf8_check(text, n) : 0;
     if (valid != n)
         return error_set(e, PLUMB_INPUT, "the text is not UTF-8: byte 0x%02X at offset %zu of %zu",
                          (unsigned char)text[valid], valid, n);
-    struct encoding c = {.t = t, .options = options, .out = out, .e = e};
+    struct encoding c = {
+        .t = t, .options = options, .text = text, .plain = plain, .out = out, .e = e};
     size_t before = out->count;
     int status = scratch_open(&c.scratch, e);
     if (status)
@@ -305,6 +368,21 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n,
         out->count = before;
     scratch_close(&c.scratch);
     return status;
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n,
+                     struct tokenizer_options options, struct token_list *out,
+                     struct plumb_error *e)
+{
+    return encode_whole(t, text, n, NULL, options, out, e);
+}
+
+int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t n,
+                            const uint8_t *plain, bool add_special, struct token_list *out,
+                            struct plumb_error *e)
+{
+    const struct tokenizer_options options = {.add_special = add_special, .parse_special = true};
+    return encode_whole(t, text, n, plain, options, out, e);
 }
 
 /* ---- questions ---- */

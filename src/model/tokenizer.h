@@ -43,6 +43,12 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n,
                      struct tokenizer_options options, struct token_list *out,
                      struct plumb_error *e);
 
+/* As tokenizer_encode with parse_special, but bytes with plain[i] = 1 ([n]) are never part of a special token. Text between
+   special tokens is encoded in one piece whatever `plain` says, so that merges do not stop at a border. */
+int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t n,
+                            const uint8_t *plain, bool add_special, struct token_list *out,
+                            struct plumb_error *e);
+
 /* Appends the text of the ids, as Hugging Face's decoder would (invalid byte runs become U+FFFD). */
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_special,
                      struct buffer *out, struct plumb_error *e);

@@ -54,6 +54,19 @@ static const struct preset_text texts[] = {
                      .cue = "Answer: ",
                      .before_letter = "",
                      .after_example = "\n\n"},
+    [PRESET_CHAT] = {.name = "chat",
+                     .instruction = "Answer the following multiple choice question with the letter "
+                                    "of the right option only.",
+                     .after_instruction = "\n\n",
+                     .before_context = "",
+                     .after_context = "\n",
+                     .before_question = "",
+                     .after_question = "\n",
+                     .after_letter = ". ",
+                     .after_option = "\n",
+                     .cue = "Answer:",
+                     .before_letter = " ",
+                     .after_example = "\n\n"},
 };
 
 /* Where the answer is an option's text: ARC's prompt in lm-evaluation-harness (arc_easy.yaml). Only
@@ -80,7 +93,8 @@ int preset_parse(const char *name, enum preset_kind *out, struct plumb_error *e)
             *out = (enum preset_kind)k;
             return PLUMB_OK;
         }
-    return error_set(e, PLUMB_INPUT, "unknown preset \"%.40s\", expected clean or daca", name);
+    return error_set(e, PLUMB_INPUT, "unknown preset \"%.40s\", expected clean, daca or chat",
+                     name);
 }
 
 const char *preset_name(enum preset_kind k)
@@ -125,7 +139,6 @@ static void add_question(const struct preset_text *t, const struct question *q, 
         buffer_puts(out, q->options[i]);
         buffer_puts(out, t->after_option);
     }
-    buffer_puts(out, t->cue);
 }
 
 /* "{group}" in an instruction stands for the group's name, underscores as spaces. */
@@ -169,6 +182,7 @@ static int add_examples(const struct preset *p, const char *group, struct buffer
                              q->id, s->name);
         preset_letter(p, q->gold, letter);
         add_question(t, q, out);
+        buffer_puts(out, t->cue);
         if (p->answers_text)
             preset_answer_text(p, q, q->gold, out);
         else
@@ -221,10 +235,17 @@ int preset_header(const struct preset *p, const char *group, struct buffer *out,
     return out->failed ? error_memory(e, "the prompt") : PLUMB_OK;
 }
 
+const char *preset_answer_begin(const struct preset *p)
+{
+    return p->kind == PRESET_CHAT ? texts[PRESET_CHAT].cue : "";
+}
+
 int preset_question(const struct preset *p, const struct question *q, struct buffer *out,
                     struct plumb_error *e)
 {
     add_question(texts_of(p), q, out);
+    if (p->kind != PRESET_CHAT)
+        buffer_puts(out, texts_of(p)->cue);
     return out->failed ? error_memory(e, "the prompt") : PLUMB_OK;
 }
 
@@ -253,6 +274,9 @@ struct hash128 preset_hash(const struct preset *p)
         hash_text(t->after_example),
         {(uint64_t)p->shots, 0},
         p->shots && p->shots_from ? p->shots_from->hash : (struct hash128){0, 0},
+        hash_text(p->system ? p->system : ""),
     };
-    return hash_bytes(parts, sizeof parts);
+    /* a system's message came later: without one the hash is what it was */
+    size_t counted = sizeof parts - (p->system && *p->system ? 0 : sizeof *parts);
+    return hash_bytes(parts, counted);
 }

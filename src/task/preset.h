@@ -13,6 +13,7 @@
 enum preset_kind {
     PRESET_CLEAN, /* ends in "Answer:", scores " A", " B", ... */
     PRESET_DACA,  /* the official DACA prompt: ends in "Answer: ", scores "A", "B", ... */
+    PRESET_CHAT, /* a user's message for the model's own chat template; the answer begins "Answer:" */
 };
 
 struct preset {
@@ -21,7 +22,8 @@ struct preset {
         *instruction; /* null = the preset's own, "" = none; {group} in it is the group's name */
     int shots;        /* examples in front of each question: the first in file order */
     const struct question_set *shots_from; /* of the same group where it knows it, else of all */
-    bool answers_text; /* the answer is an option's text, not its letter: options are not listed */
+    const char *system; /* PRESET_CHAT: the system's message; null or "" = none */
+    bool answers_text;  /* the answer is an option's text, not its letter: options are not listed */
 };
 
 /* The error names the known ones. */
@@ -37,6 +39,9 @@ int preset_header(const struct preset *p, const char *group, struct buffer *out,
 /* The question's own part, up to the answer position. */
 int preset_question(const struct preset *p, const struct question *q, struct buffer *out,
                     struct plumb_error *e);
+/* PRESET_CHAT: header and question are the user's message, and this is how the assistant's answer begins. "" for all
+   others, whose question ends in it. */
+const char *preset_answer_begin(const struct preset *p);
 /* The text whose single token stands for option i: " A" or "A". */
 void preset_letter(const struct preset *p, int i, char out[4]);
 /* The text that stands for option i behind the question where the answer is a text: " blue". */

@@ -121,6 +121,30 @@ static void fill_known(struct run *r)
 
 /* ---- plan ------------------------------------------------------------------------------------ */
 
+/* The ids of a question as a user's message in the model's own chat template, and of the answer's beginning, which
+   is as little a special token as the message. */
+static int encode_chat(struct run *r, struct buffer *message, struct token_list *ids)
+{
+    const struct preset *p = &r->o->preset;
+    const struct chat_options options = {.add_generation_prompt = true, .no_thinking = true};
+    const char *system = p->system ? p->system : "";
+    struct jinja_output text = {0};
+    while (message->size > 0 && message->data[message->size - 1] == '\n')
+        message->size--; /* what parts a question from its cue */
+    const struct chat_message messages[] = {
+        {.role = "system", .content = system, .size = strlen(system)},
+        {.role = "user", .content = buffer_string(message), .size = message->size},
+    };
+    int status = *system ? chat_render(r->chat, messages, 2, options, &text, r->e)
+                         : chat_render(r->chat, messages + 1, 1, options, &text, r->e);
+    if (status == PLUMB_OK)
+        status = chat_continue(&text, preset_answer_begin(p), r->e);
+    if (status == PLUMB_OK)
+        status = chat_encode(model_tokenizer(r->m), &text, ids, r->e);
+    jinja_output_free(&text);
+    return status;
+}
+
 static int make_prompt(struct run *r, const struct buffer *header, size_t item, struct prompt *out,
                        struct buffer *text)
 {
@@ -134,8 +158,9 @@ static int make_prompt(struct run *r, const struct buffer *header, size_t item, 
     if (status == PLUMB_OK && text->failed)
         status = error_memory(r->e, "a prompt");
     if (status == PLUMB_OK)
-        status =
-            tokenizer_encode(model_tokenizer(r->m), text->data, text->size, options, &ids, r->e);
+        status = r->chat ? encode_chat(r, text, &ids)
+                         : tokenizer_encode(model_tokenizer(r->m), text->data, text->size, options,
+                                            &ids, r->e);
     if (status == PLUMB_OK && (ids.count == 0 || ids.count > (size_t)context))
         status = error_set(r->e, PLUMB_INPUT,
                            "question %s: its prompt has %zu tokens; the model's context holds %d",
@@ -407,6 +432,7 @@ static void run_release(struct run *r)
     mem_free(r->prompts);
     mem_free(r->groups);
     head_destroy(r->letters);
+    chat_close(r->chat);
     forward_destroy(r->f);
 }
 
@@ -425,10 +451,14 @@ int trace_run(struct model *m, const struct question_set *questions, const char 
     int status = make_header(&r, &header, &text);
     if (status == PLUMB_OK && o->score == TRACE_SCORE_LETTERS)
         status = trace_letter_tokens(m, &o->preset, r.n_letters, letters, e);
+    if (status == PLUMB_OK && o->preset.kind == PRESET_CHAT)
+        status = chat_open(model_path(m), &r.chat, e);
     if (status == PLUMB_OK)
         status = trace_create(path, &header, &trace, &report->resumed, e);
-    if (status != PLUMB_OK)
+    if (status != PLUMB_OK) {
+        run_release(&r);
         return status;
+    }
     report->items = header.n;
     r.trace = &trace;
     if (report->resumed < header.n) {

@@ -138,6 +138,25 @@ static void examples_are_the_first_of_the_same_group(void **state)
               "I\nQuestion: X1\nA: p\nB: q\nAnswer: A\n\nQuestion: X2\nA: t\nB: u\nAnswer: B\n\n");
 }
 
+static void chat_message_leaves_the_answers_beginning_to_the_assistant(void **state)
+{
+    (void)state;
+    struct preset p = {.kind = PRESET_CHAT}, clean = {.kind = PRESET_CLEAN};
+    char letter[4];
+    header_is(&p, "all",
+              "Answer the following multiple choice question with the letter of the right option "
+              "only.\n\n");
+    question_is(&p, 0, "Two and two?\nA. three\nB. four\n");
+    assert_string_equal(preset_answer_begin(&p), "Answer:");
+    assert_string_equal(preset_answer_begin(&clean), "");
+    preset_letter(&p, 1, letter);
+    assert_string_equal(letter, " B");
+    p.shots = 1;
+    p.shots_from = &examples;
+    p.instruction = "";
+    header_is(&p, "high_x", "X1\nA. p\nB. q\nAnswer: A\n\n");
+}
+
 static void unknown_group_takes_the_first_of_all(void **state)
 {
     (void)state;
@@ -183,7 +202,7 @@ static void presets_are_known_by_name(void **state)
     assert_int_equal(k, PRESET_DACA);
     assert_string_equal(preset_name(PRESET_CLEAN), "clean");
     assert_int_equal(preset_parse("dacca", &k, &e), PLUMB_INPUT);
-    assert_non_null(strstr(e.message, "clean or daca"));
+    assert_non_null(strstr(e.message, "clean, daca or chat"));
 }
 
 static void hash_knows_everything_that_decides_the_text(void **state)
@@ -192,6 +211,8 @@ static void hash_knows_everything_that_decides_the_text(void **state)
     const struct preset all[] = {
         {.kind = PRESET_CLEAN},
         {.kind = PRESET_DACA},
+        {.kind = PRESET_CHAT},
+        {.kind = PRESET_CHAT, .system = "S"},
         {.kind = PRESET_CLEAN, .instruction = "I"},
         {.kind = PRESET_CLEAN, .instruction = ""},
         {.kind = PRESET_CLEAN, .shots = 1, .shots_from = &examples},
@@ -221,6 +242,7 @@ int main(void)
         cmocka_unit_test(daca_prompt_is_the_official_one_to_the_byte),
         cmocka_unit_test(text_answers_have_the_prompt_of_the_harness),
         cmocka_unit_test(examples_are_the_first_of_the_same_group),
+        cmocka_unit_test(chat_message_leaves_the_answers_beginning_to_the_assistant),
         cmocka_unit_test(unknown_group_takes_the_first_of_all),
         cmocka_unit_test(examples_that_cannot_be_given_are_errors),
         cmocka_unit_test(instruction_may_name_the_group),
