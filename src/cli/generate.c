@@ -12,16 +12,17 @@
 #include "cli/prompt_list.h"
 #include "cli/result.h"
 #include "cli/verb.h"
+#include "model/chat.h"
 #include "model/generate.h"
 #include "model/tokenizer.h"
 
 struct generate_verb_options {
     struct common_options common;
-    const char *file, *stop;
+    const char *file, *stop, *system;
     int max_tokens, top_k, logprobs, batch, precision, threads;
     double temperature, top_p, min_p, repeat_penalty;
     size_t seed;
-    bool special, json;
+    bool special, chat, json;
 };
 
 #define AT(field) offsetof(struct generate_verb_options, field)
@@ -44,6 +45,9 @@ static const struct option_row options[] = {
     {0, "stop", OPTION_TEXT, "TEXT", AT(stop),
      "end before this text; \\n and \\t stand for a line break and a tab"},
     {0, "logprobs", OPTION_INT, "N", AT(logprobs), "also the N most likely tokens at each place"},
+    {0, "chat", OPTION_FLAG, NULL, AT(chat),
+     "each prompt is what a user says; the model's own chat template asks for the answer"},
+    {0, "system", OPTION_TEXT, "TEXT", AT(system), "with --chat: the system text in front"},
     {0, "special", OPTION_FLAG, NULL, AT(special),
      "read \"<|im_end|>\" and the like in a prompt as that token; otherwise it is text like any "
      "other"},
@@ -86,23 +90,51 @@ static char *unescape(const char *s)
     return out;
 }
 
+/* What a user says, as the model's template puts it; nothing in it becomes a special token. */
+static int encode_chat(const struct job *j, const struct chat *chat, size_t i,
+                       struct plumb_error *e)
+{
+    const struct prompt *p = &j->prompts.items[i];
+    struct chat_message messages[2];
+    struct jinja_output text = {0};
+    size_t n = 0;
+    if (j->o->system)
+        messages[n++] = (struct chat_message){"system", j->o->system, strlen(j->o->system)};
+    messages[n++] = (struct chat_message){"user", p->text, p->size};
+    int status = chat_render(chat, messages, n,
+                             (struct chat_options){.add_generation_prompt = true}, &text, e);
+    if (status == PLUMB_OK)
+        status = chat_encode(model_tokenizer(j->model), &text, &j->tokens[i], e);
+    jinja_output_free(&text);
+    return status;
+}
+
+static int encode(const struct job *j, const struct chat *chat, size_t i, struct plumb_error *e)
+{
+    const struct prompt *p = &j->prompts.items[i];
+    const struct tokenizer_options how = {.add_special = true, .parse_special = j->o->special};
+    if (chat)
+        return encode_chat(j, chat, i, e);
+    return tokenizer_encode(model_tokenizer(j->model), p->text, p->size, how, &j->tokens[i], e);
+}
+
 static int tokenize(struct job *j, struct plumb_error *e)
 {
     const size_t n = j->prompts.count;
+    struct chat *chat = NULL;
     j->tokens = mem_zalloc(n, sizeof *j->tokens);
     j->inputs = mem_zalloc(n, sizeof *j->inputs);
     j->results = mem_zalloc(n, sizeof *j->results);
     if (!j->tokens || !j->inputs || !j->results)
         return error_memory(e, "the prompts");
-    int status = PLUMB_OK;
+    int status = j->o->chat ? chat_open(model_path(j->model), &chat, e) : PLUMB_OK;
     for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
-        status = tokenizer_encode(
-            model_tokenizer(j->model), j->prompts.items[i].text, j->prompts.items[i].size,
-            (struct tokenizer_options){true, j->o->special}, &j->tokens[i], e);
+        status = encode(j, chat, i, e);
         if (status != PLUMB_OK)
-            return error_prefix(e, "prompt %zu", i + 1);
+            status = error_prefix(e, "prompt %zu", i + 1);
         j->inputs[i] = (struct generate_prompt){j->tokens[i].ids, j->tokens[i].count};
     }
+    chat_close(chat);
     return status;
 }
 
@@ -276,6 +308,12 @@ static int prepare(const char *model, char **texts, int n_texts, struct job *j,
                                                .repeat_penalty = o->repeat_penalty,
                                                .seed = o->seed};
     int status = sampler_options_check(&j->how.sampling, e);
+    if (status == PLUMB_OK && o->chat && o->special)
+        status = error_set(e, PLUMB_INPUT,
+                           "--special and --chat: what a user says never becomes a special token");
+    if (status == PLUMB_OK && o->system && !o->chat)
+        status =
+            error_set(e, PLUMB_INPUT, "--system is for --chat: without it a prompt is plain text");
     if (status == PLUMB_OK && o->stop) {
         j->stop = unescape(o->stop);
         if (!j->stop)
@@ -355,6 +393,10 @@ static const char *const examples[][2] = {
      "--json "
      "> texts.json",
      "a draw for each prompt of a file, with token ids and log-probabilities"},
+    {"plumb generate SmolLM2-135M-Instruct --chat --system \"Answer in one word.\" \"The capital "
+     "of "
+     "France?\"",
+     "the model's answer to a user"},
     {NULL},
 };
 const struct verb verb_generate = {
