@@ -305,7 +305,7 @@ FILTER(filter_list)
     UNUSED;
     const struct list *l = value_iterate(r, self);
     struct value v = l ? value_list(r, l->n, FORM_LIST) : value_undefined(NULL);
-    if (v.kind == VALUE_LIST && l->n)
+    if (l && v.kind == VALUE_LIST && l->n)
         memcpy(v.list->items, l->items, l->n * sizeof *l->items);
     return v;
 }
@@ -348,7 +348,7 @@ FILTER(filter_reverse)
         return render_fail(r, "%s", self.missing);
     const struct list *l = value_iterate(r, self);
     struct value v = l ? value_list(r, l->n, FORM_GENERATOR) : value_undefined(NULL);
-    for (size_t i = 0; v.kind == VALUE_LIST && i < l->n; i++)
+    for (size_t i = 0; l && v.kind == VALUE_LIST && i < l->n; i++)
         v.list->items[i] = l->items[l->n - 1 - i];
     return v;
 }

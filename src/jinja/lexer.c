@@ -178,7 +178,7 @@ static int lex_operator(struct lexer *l, char *stack, size_t *depth)
 {
     static const char *const two[] = {"//", "**", "==", "!=", ">=", "<=", NULL};
     char message[64], c = l->text[l->at];
-    int op = c;
+    int op = (unsigned char)c;
     size_t n = 1;
     for (int i = 0; two[i]; i++)
         if (is_at(l, l->at, two[i])) {

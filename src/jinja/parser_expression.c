@@ -120,7 +120,10 @@ static struct node *parse_text(struct parser *p)
 
 static struct node *parse_list(struct parser *p)
 {
-    struct node *n = parser_node(p, NODE_LIST), **end = n ? &n->list : NULL;
+    struct node *n = parser_node(p, NODE_LIST);
+    if (!n)
+        return NULL;
+    struct node **end = &n->list;
     parser_next(p);
     while (!p->failed && !parser_at_op(p, ']')) {
         if (n->list && !parser_expect_op(p, ',', "',' or ']'"))
@@ -135,7 +138,10 @@ static struct node *parse_list(struct parser *p)
 
 static struct node *parse_map(struct parser *p)
 {
-    struct node *n = parser_node(p, NODE_MAP), **end = n ? &n->list : NULL;
+    struct node *n = parser_node(p, NODE_MAP);
+    if (!n)
+        return NULL;
+    struct node **end = &n->list;
     parser_next(p);
     while (!p->failed && !parser_at_op(p, '}')) {
         if (n->list && !parser_expect_op(p, ',', "',' or '}'"))

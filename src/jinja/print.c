@@ -18,7 +18,7 @@ void float_repr(double v, char out[40])
 {
     char digits[40];
     if (isnan(v) || isinf(v)) {
-        strcpy(out, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
+        snprintf(out, 40, "%s", isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
         return;
     }
     int precision = 0;
@@ -27,7 +27,7 @@ void float_repr(double v, char out[40])
         if (strtod(digits, NULL) == v)
             break;
     }
-    int exponent = atoi(strchr(digits, 'e') + 1);
+    const int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (v != 0 && (exponent < -4 || exponent >= 16)) {
         snprintf(out, 40, "%.*e", precision, v);
         return;

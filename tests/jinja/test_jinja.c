@@ -212,7 +212,7 @@ static void marks_are(const char *template, const char *expected, const char *ma
     assert_string_equal(buffer_string(&out.text), expected);
     for (size_t i = 0; i < out.count; i++)
         memset(found + out.spans[i].start, out.spans[i].user ? '^' : ' ', out.spans[i].size);
-    if (strcmp(found, marks))
+    if (strcmp(found, marks) != 0)
         fail_msg("%s\n%s\n%s| expected\n%s| found", template, expected, marks, found);
     jinja_output_free(&out);
     jinja_context_free(c);
@@ -269,7 +269,8 @@ static void only_plain_words_of_the_trusted_member_are_the_templates(void **stat
     assert_int_equal(render(template, strlen(template), c, NULL, &out, &e), PLUMB_OK);
     assert_string_equal(buffer_string(&out.text), "useruser<|x|>");
     assert_int_equal(out.count, 2);
-    for (size_t i = 0; i < out.count; i++)
+    assert_non_null(out.spans);
+    for (size_t i = 0; i < 2; i++)
         assert_int_equal(out.spans[i].user, expected[i]);
     assert_int_equal(out.spans[0].size, 4);
     jinja_output_free(&out);

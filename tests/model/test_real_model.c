@@ -70,7 +70,7 @@ static void check_prompt(struct real *r, int prompt, struct plumb_error *e)
     const size_t v = (size_t)model_config(r->model)->vocabulary;
     const float *expected = r->logits + (size_t)prompt * v;
     char name[32];
-    float entropy;
+    float entropy = 0;
     snprintf(name, sizeof name, "input_ids_%d", prompt);
     const struct tensor *ids = tensors_find(&r->reference, name);
     assert_non_null(ids);
