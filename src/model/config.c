@@ -38,9 +38,21 @@ int config_check(const struct config *c, const char *path, struct plumb_error *e
     if (!size_mul((size_t)c->vocabulary, (size_t)c->hidden, &rows) || rows > (size_t)1 << 40)
         return error_set(e, PLUMB_INPUT, "%s: a vocabulary of %d times %d is beyond any real model",
                          path, c->vocabulary, c->hidden);
-    if (c->rotary_dim > c->head_dim)
-        return error_set(e, PLUMB_INPUT, "%s: %d rotated dimensions exceed the head's %d", path,
-                         c->rotary_dim, c->head_dim);
+    if (c->rotary_dim > c->head_dim || c->rotary_dim % 2 != 0)
+        return error_set(
+            e, PLUMB_INPUT,
+            "%s: %d rotated dimensions of a head of %d: expected an even number, at most the head",
+            path, c->rotary_dim, c->head_dim);
+    /* Where the scalings divide by a logarithm or by dimensions less two. */
+    const bool bad_yarn = c->scaling == SCALING_YARN && c->rope_theta <= 1;
+    const bool bad_dynamic = c->scaling == SCALING_DYNAMIC && c->rotary_dim <= 2;
+    const bool bad_longrope = c->scaling == SCALING_LONGROPE && c->scaling_original <= 1;
+    if (bad_yarn || bad_dynamic || bad_longrope)
+        return error_set(
+            e, PLUMB_INPUT,
+            "%s: rope scaling has no meaning for base %g, %d rotated dimensions and an original "
+            "context of %d",
+            path, c->rope_theta, c->rotary_dim, c->scaling_original);
     return PLUMB_OK;
 }
 
