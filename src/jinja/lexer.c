@@ -177,7 +177,7 @@ static int lex_text(struct lexer *l)
 static int lex_operator(struct lexer *l, char *stack, size_t *depth)
 {
     static const char *const two[] = {"//", "**", "==", "!=", ">=", "<=", NULL};
-    char message[64], c = l->text[l->at];
+    const char c = l->text[l->at];
     int op = (unsigned char)c;
     size_t n = 1;
     for (int i = 0; two[i]; i++)
@@ -186,6 +186,7 @@ static int lex_operator(struct lexer *l, char *stack, size_t *depth)
             n = 2;
         }
     if (n == 1 && !strchr("+-/*%~[](){}><=.:|,;", c)) {
+        char message[64];
         snprintf(message, sizeof message, "unexpected character '%c' in a tag",
                  c >= 32 && c < 127 ? c : '?');
         return fail_at(l, l->line, message);

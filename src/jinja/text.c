@@ -261,12 +261,13 @@ static struct value map_characters(struct render *r, const struct text *t,
     for (size_t at = 0; at < t->n && r->status == PLUMB_OK;) {
         uint32_t c;
         int n = utf8_decode(t->s + at, t->n - at, &c);
-        char out[4];
         n = n > 0 ? n : 1;
-        if (map == character_upper && c == 0xDF)
+        if (map == character_upper && c == 0xDF) {
             builder_bytes(&b, "SS", 2, text_mark(t, at));
-        else
+        } else {
+            char out[4];
             builder_bytes(&b, out, (size_t)utf8_encode(map(c), out), text_mark(t, at));
+        }
         at += (size_t)n;
     }
     struct value v = builder_finish(&b);
