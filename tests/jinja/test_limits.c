@@ -76,7 +76,7 @@ static void deep_nesting_stops(void **state)
         at += sprintf(at, "{{ ");
         for (int k = 0; k < 10000; k++)
             at += sprintf(at, "%s", opening[i]);
-        strcpy(at, "1 }}");
+        sprintf(at, "1 }}");
         refused_with(text, NULL, "t:1: ");
     }
     char *at = text;
@@ -86,7 +86,7 @@ static void deep_nesting_stops(void **state)
     at = text + sprintf(text, "{{ 1");
     for (int k = 0; k < 10000; k++)
         at += sprintf(at, "+1");
-    strcpy(at, " }}");
+    sprintf(at, " }}");
     refused_with(text, NULL, "nested deeper than");
     refused_with("{% set ns = namespace(x=[]) %}{% for a in range(10000) %}"
                  "{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",

@@ -88,11 +88,13 @@ static int run(const struct preset *p, const char *name, struct plumb_error *e)
     return status;
 }
 
-static void record(const struct preset *p, const char *name, struct trace *out)
+static struct trace record(const struct preset *p, const char *name)
 {
+    struct trace t = {0};
     struct plumb_error e = {0};
-    if (run(p, name, &e) || trace_open(path_of(name), out, &e))
+    if (run(p, name, &e) || trace_open(path_of(name), &t, &e))
         fail_msg("%s", e.message);
+    return t;
 }
 
 static bool same_logits(const struct trace *a, const struct trace *b)
@@ -107,15 +109,13 @@ static void a_template_that_adds_nothing_gives_the_clean_prompt(void **state)
     (void)state;
     struct preset clean = {.kind = PRESET_CLEAN, .instruction = "Choose."};
     struct preset chat = {.kind = PRESET_CHAT, .instruction = "Choose."};
-    struct trace a, b;
     put_template("{{ messages[-1].content + '\\n' }}");
-    record(&clean, "clean", &a);
-    record(&chat, "chat", &b);
+    struct trace a = record(&clean, "clean"), b = record(&chat, "chat");
     assert_string_equal(b.header.preset, "chat");
     assert_true(same_logits(&a, &b));
     trace_close(&b);
     put_template("{{ messages[-1].content + '\\nWell. ' }}");
-    record(&chat, "other", &b);
+    b = record(&chat, "other");
     assert_false(same_logits(&a, &b));
     trace_close(&a);
     trace_close(&b);
@@ -126,10 +126,8 @@ static void a_system_message_reaches_the_template(void **state)
     (void)state;
     struct preset clean = {.kind = PRESET_CLEAN, .instruction = "Be terse.\n\nChoose."};
     struct preset chat = {.kind = PRESET_CHAT, .instruction = "Choose.", .system = "Be terse."};
-    struct trace a, b;
     put_template("{{ messages[0].content + '\\n\\n' + messages[1].content + '\\n' }}");
-    record(&clean, "clean", &a);
-    record(&chat, "chat", &b);
+    struct trace a = record(&clean, "clean"), b = record(&chat, "chat");
     assert_true(same_logits(&a, &b));
     trace_close(&a);
     trace_close(&b);
