@@ -118,7 +118,8 @@ PLUMB_API const int32_t *plumb_trace_group_indices(const plumb_trace *trace);
 /* The name of group i, 0 <= i < G; null outside. */
 PLUMB_API const char *plumb_trace_group_name(const plumb_trace *trace, int i);
 /* Provenance by name: "model", "model_fingerprint", "architecture", "tokenizer_hash", "precision",
-   "lens", "score", "preset", "preset_hash", "task", "task_hash", "program"; null for any other name. */
+   "lens", "score", "preset", "preset_hash", "task", "task_hash", "program"; "chat_hash" where the
+   preset is chat; null for any other name. */
 PLUMB_API const char *plumb_trace_text(const plumb_trace *trace, const char *name);
 
 /* Joins the shards of one task and one model, given in any order, into one trace: byte for byte the

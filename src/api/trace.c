@@ -130,6 +130,7 @@ const char *plumb_trace_text(const plumb_trace *trace, const char *name)
         {"score", trace_score_name(h->score)},
         {"preset", h->preset},
         {"preset_hash", h->preset_hash},
+        {"chat_hash", h->chat_hash},
         {"task", h->task},
         {"task_hash", h->task_hash},
         {"program", h->program},

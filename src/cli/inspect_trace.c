@@ -21,6 +21,8 @@ static void tell_trace(struct description *d, const struct trace *t)
     description_text(d, "task hash", "task_hash", h->task_hash);
     description_text(d, "preset", "preset", h->preset);
     description_text(d, "preset hash", "preset_hash", h->preset_hash);
+    if (h->chat_hash)
+        description_text(d, "chat template", "chat_hash", h->chat_hash);
     description_text(d, "score", "score", trace_score_name(h->score));
     description_text(d, "program", "program", h->program);
     if (h->n != h->total) {

@@ -6,8 +6,10 @@
  */
 #include "model/chat.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -17,6 +19,7 @@
 struct chat {
     struct jinja_template *template;
     char *bos, *eos; /* null: undefined */
+    int64_t now;     /* what strftime_now tells, the same in all conversations */
     struct hash128 hash;
 };
 
@@ -32,6 +35,25 @@ void chat_close(struct chat *c)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* The moment that templates are told: now, or SOURCE_DATE_EPOCH (reproducible-builds.org), seconds. */
+static int64_t template_time(void)
+{
+    const char *fixed = getenv("SOURCE_DATE_EPOCH");
+    char *end = NULL;
+    errno = 0;
+    const long long seconds = fixed ? strtoll(fixed, &end, 10) : 0;
+    return fixed && end != fixed && !*end && !errno ? seconds : (int64_t)time(NULL);
+}
+
+/* A template that asks for the time makes other prompts on another day. */
+static void hash_day(struct hash_state *h, int64_t now, const char *text, size_t n)
+{
+    static const char clock[] = "strftime_now";
+    const int64_t day = now / 86400;
+    if (memmem(text, n, clock, sizeof clock - 1))
+        hash_add(h, &day, sizeof day);
+}
+
 static int hash_chat(struct chat *c, const char *text, size_t n, struct plumb_error *e)
 {
     struct hash_state *h = hash_create();
@@ -42,6 +64,7 @@ static int hash_chat(struct chat *c, const char *text, size_t n, struct plumb_er
     hash_add(h, c->bos ? c->bos : "", c->bos ? strlen(c->bos) + 1 : 0);
     hash_add(h, "", 1);
     hash_add(h, c->eos ? c->eos : "", c->eos ? strlen(c->eos) + 1 : 0);
+    hash_day(h, c->now, text, n);
     c->hash = hash_finish(h);
     return PLUMB_OK;
 }
@@ -53,6 +76,7 @@ int chat_open_text(const char *text, size_t n, const char *what, const char *bos
     *out = NULL;
     if (!c)
         return error_memory(e, "a chat template");
+    c->now = template_time();
     c->bos = bos ? mem_strdup(bos) : NULL;
     c->eos = eos ? mem_strdup(eos) : NULL;
     int status = (bos && !c->bos) || (eos && !c->eos) ? error_memory(e, "a chat template")
@@ -221,7 +245,9 @@ int chat_render(const struct chat *c, const struct chat_message *messages, size_
                 struct chat_options o, struct jinja_output *out, struct plumb_error *e)
 {
     struct json_document *d = NULL;
-    struct jinja_context *context = jinja_context_create(NULL);
+    struct jinja_options limits = jinja_options_default();
+    limits.now = c->now;
+    struct jinja_context *context = jinja_context_create(&limits);
     int status = context ? messages_json(messages, n, &d, e) : error_memory(e, "the messages");
     if (status == PLUMB_OK)
         status = jinja_context_json(context, "messages", json_root(d), true, "role", e);

@@ -53,7 +53,8 @@ int chat_continue(struct jinja_output *text, const char *answer, struct plumb_er
 int chat_encode(const struct tokenizer *t, const struct jinja_output *text, struct token_list *out,
                 struct plumb_error *e);
 
-struct hash128 chat_hash(
-    const struct chat *c); /* of the template's text, bos_token and eos_token */
+/* Of all that turns messages into a prompt: the template's text, bos_token, eos_token, and the day (UTC) if the template
+   asks for the time. SOURCE_DATE_EPOCH in the environment fixes what it is told. */
+struct hash128 chat_hash(const struct chat *c);
 
 #endif

@@ -44,7 +44,7 @@ static const char *lens_name(enum trace_lens l)
 }
 
 struct header_text {
-    char fingerprint[33], tokenizer[33], preset[33], task[33];
+    char fingerprint[33], tokenizer[33], preset[33], chat[33], task[33];
 };
 
 static int make_header(struct run *r, struct trace_header *h, struct header_text *text)
@@ -60,6 +60,8 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
     hash_hex(fingerprint, text->fingerprint);
     hash_hex(tokenizer_hash(model_tokenizer(r->m)), text->tokenizer);
     hash_hex(preset_hash(&preset), text->preset);
+    if (r->chat)
+        hash_hex(chat_hash(r->chat), text->chat);
     hash_hex(r->questions->hash, text->task);
     const size_t total = r->questions->count, shards = o->shards > 1 ? o->shards : 1;
     const size_t first = total * o->shard / shards, end = total * (o->shard + 1) / shards;
@@ -90,6 +92,7 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
         .tokenizer_hash = text->tokenizer,
         .preset = preset_name(o->preset.kind),
         .preset_hash = text->preset,
+        .chat_hash = r->chat ? text->chat : NULL,
         .task = r->questions->name,
         .task_hash = text->task,
         .precision = precision_name(model_precision(r->m)),
@@ -448,11 +451,11 @@ int trace_run(struct model *m, const struct question_set *questions, const char 
     *report = (struct trace_run_report){0};
     if (!model_tokenizer(m))
         return trace_letter_tokens(m, &o->preset, 1, letters, e);
-    int status = make_header(&r, &header, &text);
+    int status = o->preset.kind == PRESET_CHAT ? chat_open(model_path(m), &r.chat, e) : PLUMB_OK;
+    if (status == PLUMB_OK)
+        status = make_header(&r, &header, &text);
     if (status == PLUMB_OK && o->score == TRACE_SCORE_LETTERS)
         status = trace_letter_tokens(m, &o->preset, r.n_letters, letters, e);
-    if (status == PLUMB_OK && o->preset.kind == PRESET_CHAT)
-        status = chat_open(model_path(m), &r.chat, e);
     if (status == PLUMB_OK)
         status = trace_create(path, &header, &trace, &report->resumed, e);
     if (status != PLUMB_OK) {

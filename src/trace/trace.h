@@ -43,6 +43,7 @@ struct trace_header {
     const char *tokenizer_hash;
     const char *preset;
     const char *preset_hash;
+    const char *chat_hash; /* of the model's own template; null where the preset uses none */
     const char *task;
     const char *task_hash;
     const char *precision;  /* "f32" or "bf16" */

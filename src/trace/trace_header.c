@@ -166,6 +166,8 @@ static int read_metadata(struct reader *r, struct trace_header *h)
     h->arithmetic = read_text(r, "arithmetic");
     h->preset = read_text(r, "preset");
     h->preset_hash = read_text(r, "preset_hash");
+    h->chat_hash =
+        json_exists(json_get(r->metadata, "chat_hash")) ? read_text(r, "chat_hash") : NULL;
     h->task = read_text(r, "task");
     h->task_hash = read_text(r, "task_hash");
     h->lens = read_text(r, "lens");

@@ -157,6 +157,8 @@ static void write_metadata(struct json_writer *w, const struct trace_header *h,
     write_text(w, "arithmetic", h->arithmetic);
     write_text(w, "preset", h->preset);
     write_text(w, "preset_hash", h->preset_hash);
+    if (h->chat_hash)
+        write_text(w, "chat_hash", h->chat_hash);
     write_text(w, "task", h->task);
     write_text(w, "task_hash", h->task_hash);
     write_text(w, "lens", h->lens);
@@ -292,6 +294,8 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "preset";
     if (differ_text(x->preset_hash, y->preset_hash, a, b))
         return "preset_hash";
+    if (differ_text(x->chat_hash, y->chat_hash, a, b))
+        return "chat_hash";
     if (differ_text(x->precision, y->precision, a, b))
         return "precision";
     if (differ_text(x->arithmetic, y->arithmetic, a, b))

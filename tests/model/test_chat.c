@@ -224,6 +224,48 @@ static void a_template_is_found_where_models_keep_it(void **state)
     refused("tokenizer_config.json");
 }
 
+static struct hash128 hash_of(const char *template, const char *bos, const char *moment)
+{
+    setenv("SOURCE_DATE_EPOCH", moment, 1);
+    struct chat *c = open_text(template, bos);
+    const struct hash128 hash = chat_hash(c);
+    chat_close(c);
+    unsetenv("SOURCE_DATE_EPOCH");
+    return hash;
+}
+
+static bool same(struct hash128 a, struct hash128 b)
+{
+    return a.low == b.low && a.high == b.high;
+}
+
+static void the_hash_holds_all_that_decides_a_prompt(void **state)
+{
+    (void)state;
+    const char *const dated = "{{ strftime_now('%d %b %Y') }}";
+    const struct hash128 plain = hash_of("a", "<s>", "0");
+    assert_true(same(plain, hash_of("a", "<s>", "864000")));
+    assert_false(same(plain, hash_of("b", "<s>", "0")));
+    assert_false(same(plain, hash_of("a", "<t>", "0")));
+    assert_false(same(plain, hash_of("a", NULL, "0")));
+    assert_true(same(hash_of(dated, NULL, "86400"), hash_of(dated, NULL, "172799")));
+    assert_false(same(hash_of(dated, NULL, "86400"), hash_of(dated, NULL, "172800")));
+}
+
+static void a_fixed_moment_is_what_templates_are_told(void **state)
+{
+    (void)state;
+    struct jinja_output out = {0};
+    struct plumb_error e = {0};
+    setenv("SOURCE_DATE_EPOCH", "1721952000", 1);
+    struct chat *c = open_text("{{ strftime_now('%d %b %Y') }}", NULL);
+    unsetenv("SOURCE_DATE_EPOCH");
+    assert_int_equal(chat_render(c, NULL, 0, (struct chat_options){0}, &out, &e), PLUMB_OK);
+    assert_string_equal(buffer_string(&out.text), "26 Jul 2024");
+    jinja_output_free(&out);
+    chat_close(c);
+}
+
 static void messages_that_are_no_text_are_refused(void **state)
 {
     (void)state;
@@ -245,6 +287,8 @@ int main(void)
         cmocka_unit_test(tokens_do_not_stop_at_the_border_of_a_span),
         cmocka_unit_test(a_first_token_is_there_once),
         cmocka_unit_test(a_template_is_found_where_models_keep_it),
+        cmocka_unit_test(the_hash_holds_all_that_decides_a_prompt),
+        cmocka_unit_test(a_fixed_moment_is_what_templates_are_told),
         cmocka_unit_test(messages_that_are_no_text_are_refused),
     };
     return cmocka_run_group_tests(tests, temporary_folder_create, temporary_folder_remove);

@@ -82,7 +82,6 @@ static int run(const struct preset *p, const char *name, struct plumb_error *e)
     o.preset = *p;
     if (model_open(folder, &how, &m, e))
         fail_msg("%s", e->message);
-    unlink(path_of(name));
     int status = trace_run(m, &questions, path_of(name), &o, &report, e);
     model_close(m);
     return status;
@@ -92,6 +91,7 @@ static struct trace record(const struct preset *p, const char *name)
 {
     struct trace t = {0};
     struct plumb_error e = {0};
+    unlink(path_of(name));
     if (run(p, name, &e) || trace_open(path_of(name), &t, &e))
         fail_msg("%s", e.message);
     return t;
@@ -119,6 +119,31 @@ static void a_template_that_adds_nothing_gives_the_clean_prompt(void **state)
     assert_false(same_logits(&a, &b));
     trace_close(&a);
     trace_close(&b);
+}
+
+static void a_changed_template_does_not_go_on_with_an_old_trace(void **state)
+{
+    (void)state;
+    struct preset clean = {.kind = PRESET_CLEAN}, chat = {.kind = PRESET_CHAT};
+    struct plumb_error e = {0};
+    char partial[128];
+    put_template("{{ messages[-1].content + '\n' }}");
+    struct trace t = record(&chat, "kept");
+    assert_non_null(t.header.chat_hash);
+    assert_int_equal(strlen(t.header.chat_hash), 32);
+    trace_close(&t);
+    assert_int_equal(run(&chat, "kept", &e), PLUMB_OK);
+    put_template("{{ messages[-1].content + '\n\n' }}");
+    assert_int_equal(run(&chat, "kept", &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "chat_hash"));
+    snprintf(partial, sizeof partial, "%s.partial", path_of("kept"));
+    assert_int_equal(rename(path_of("kept"), partial),
+                     0); /* as if it had been stopped at the end */
+    assert_int_equal(run(&chat, "kept", &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "chat_hash"));
+    t = record(&clean, "clean");
+    assert_null(t.header.chat_hash);
+    trace_close(&t);
 }
 
 static void a_system_message_reaches_the_template(void **state)
@@ -150,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_template_that_adds_nothing_gives_the_clean_prompt),
+        cmocka_unit_test(a_changed_template_does_not_go_on_with_an_old_trace),
         cmocka_unit_test(a_system_message_reaches_the_template),
         cmocka_unit_test(a_model_without_a_template_and_a_template_that_refuses_are_named),
     };
