@@ -1,6 +1,6 @@
 /*
  * json_read.cpp - reads JSON with simdjson's DOM (https://simdjson.org; Langdale and Lemire, VLDB
- * Journal 2019), behind the C functions of json.h. The only C++ file, because simdjson has no C
+ * Journal 2019), behind the C functions of json.h. C++ because simdjson has no C
  * interface. No exception leaves it: simdjson and this file report errors as values only.
  *
  * What simdjson does not promise and json.h does is checked here after the parse, in one walk over

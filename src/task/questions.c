@@ -117,15 +117,16 @@ static int group_number(struct question_builder *b, struct text name, int *out,
 }
 
 /* Each text is hashed apart and the hashes together, so that no text can run into the next. */
-static struct hash128 question_hash(const struct question *q)
+struct hash128 question_hash(const char *context, const char *text, const char *const *options,
+                             int n_options)
 {
     struct hash128 parts[3 + QUESTION_MAX_OPTIONS];
     int n = 0;
-    parts[n++] = (struct hash128){(uint64_t)q->n_options, 0};
-    parts[n++] = hash_bytes(q->context, strlen(q->context));
-    parts[n++] = hash_bytes(q->text, strlen(q->text));
-    for (int i = 0; i < q->n_options; i++)
-        parts[n++] = hash_bytes(q->options[i], strlen(q->options[i]));
+    parts[n++] = (struct hash128){(uint64_t)n_options, 0};
+    parts[n++] = hash_bytes(context, strlen(context));
+    parts[n++] = hash_bytes(text, strlen(text));
+    for (int i = 0; i < n_options; i++)
+        parts[n++] = hash_bytes(options[i], strlen(options[i]));
     return hash_bytes(parts, (size_t)n * sizeof *parts);
 }
 
@@ -179,7 +180,7 @@ int question_builder_add(struct question_builder *b, size_t line, const struct q
     if ((status = copy_draft(b, line, d, q, e)) ||
         (status = group_number(b, d->group.n ? d->group : b->group, &q->group, e)))
         return status;
-    q->hash = question_hash(q);
+    q->hash = question_hash(q->context, q->text, q->options, q->n_options);
     s->count++;
     return PLUMB_OK;
 }

@@ -40,4 +40,8 @@ struct question_set {
 int questions_read(const char *path, size_t limit, struct question_set *out, struct plumb_error *e);
 void questions_free(struct question_set *s);
 
+/* What makes it the same question, wherever it was found: the hash in struct question. */
+struct hash128 question_hash(const char *context, const char *text, const char *const *options,
+                             int n_options);
+
 #endif
