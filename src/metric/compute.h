@@ -49,4 +49,25 @@ METRIC_COMPUTE(compute_mmce); /* mmce: sqrt of the biased KCE^2, Laplace kernel 
 METRIC_COMPUTE(compute_grouping_loss); /* grouping_loss.c: grouping_loss, debiased lower bound */
 METRIC_COMPUTE(compute_local_error);   /* local_error.c: lce (mean over rows), mlce */
 
+/* counts.c */
+METRIC_COMPUTE(compute_n);                /* n: the sum of the weights */
+METRIC_COMPUTE(compute_accuracy);         /* accuracy */
+METRIC_COMPUTE(compute_mean_confidence);  /* mean_confidence */
+METRIC_COMPUTE(compute_option_mass_mean); /* option_mass_mean: METRIC_NEEDS_MASS */
+
+/* ranking.c */
+METRIC_COMPUTE(compute_auroc);         /* auroc */
+METRIC_COMPUTE(compute_auprc_correct); /* auprc_correct: average precision */
+METRIC_COMPUTE(compute_auprc_error);   /* auprc_error */
+METRIC_COMPUTE(compute_fpr_at_95_tpr); /* fpr_at_95_tpr */
+
+/* selective.c */
+METRIC_COMPUTE(compute_aurc);               /* aurc, tie-expected */
+METRIC_COMPUTE(compute_e_aurc);             /* e_aurc */
+METRIC_COMPUTE(compute_augrc);              /* augrc */
+METRIC_COMPUTE(compute_ause);               /* ause */
+METRIC_COMPUTE(compute_prr);                /* prr; m->bins: largest rejected share in percent */
+METRIC_COMPUTE(compute_selective_accuracy); /* at coverage 0.5, 0.7, 0.8, 0.9, 0.95 */
+METRIC_COMPUTE(compute_coverage_at_risk);   /* at risk 0.01, 0.05, 0.1, 0.2 */
+
 #endif
