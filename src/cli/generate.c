@@ -18,7 +18,8 @@
 
 struct generate_verb_options {
     struct common_options common;
-    const char *file, *stop, *system;
+    const char *file, *system;
+    struct option_texts stops;
     int max_tokens, top_k, logprobs, batch, precision, threads;
     double temperature, top_p, min_p, repeat_penalty;
     size_t seed;
@@ -42,8 +43,9 @@ static const struct option_row options[] = {
     {0, "repeat-penalty", OPTION_NUMBER, "X", AT(repeat_penalty),
      "make tokens that the text has already less likely; 1, the default: do not"},
     {0, "seed", OPTION_SIZE, "N", AT(seed), "of the draws; equal seeds give equal texts"},
-    {0, "stop", OPTION_TEXT, "TEXT", AT(stop),
-     "end before this text; \\n and \\t stand for a line break and a tab"},
+    {0, "stop", OPTION_TEXTS, "TEXT", AT(stops),
+     "end before this text; \\n and \\t stand for a line break and a tab; may be given several "
+     "times, the first that comes up ends the text"},
     {0, "logprobs", OPTION_INT, "N", AT(logprobs), "also the N most likely tokens at each place"},
     {0, "chat", OPTION_FLAG, NULL, AT(chat),
      "each prompt is what a user says; the model's own chat template asks for the answer"},
@@ -68,22 +70,19 @@ struct job {
     struct generate_prompt *inputs; /* [prompts.count] */
     struct generated *results;      /* [prompts.count] */
     struct generate_options how;
-    char *stop;
+    char *stops[OPTION_TEXTS_MAX];
     double seconds;
 };
 
-/* "\n", "\t" and "\\" as a shell word can hardly say them. */
+/* "\n", "\t" and "\\" as a shell word can hardly say them; any other backslash stays. */
 static char *unescape(const char *s)
 {
     char *out = mem_strdup(s), *to = out;
     for (; out && *s; s++) {
-        const char *known = s[0] == '\\' && s[1] ? strchr("n\nt\t\\\\", s[1]) : NULL;
-        if (known) {
-            *to++ = known[1];
-            s++;
-        } else {
-            *to++ = *s;
-        }
+        const char escape = s[0] == '\\' ? s[1] : '\0';
+        const char c = escape == 'n' ? '\n' : escape == 't' ? '\t' : escape == '\\' ? '\\' : '\0';
+        s += c != '\0';
+        *to++ = c ? c : *s;
     }
     if (out)
         *to = '\0';
@@ -127,7 +126,10 @@ static int tokenize(struct job *j, struct plumb_error *e)
     j->results = mem_zalloc(n, sizeof *j->results);
     if (!j->tokens || !j->inputs || !j->results)
         return error_memory(e, "the prompts");
-    int status = j->o->chat ? chat_open(model_path(j->model), &chat, e) : PLUMB_OK;
+    const struct tokenizer *tokenizer;
+    int status = model_need_tokenizer(j->model, &tokenizer, e);
+    if (status == PLUMB_OK && j->o->chat)
+        status = chat_open(model_path(j->model), &chat, e);
     for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
         status = encode(j, chat, i, e);
         if (status != PLUMB_OK)
@@ -242,6 +244,8 @@ static void write_result(const struct job *j, size_t i, struct result *r)
     json_write_key(&r->json, "text");
     json_write_string_n(&r->json, g->text, g->text_size);
     result_text(r, "reason", generate_reason_name(g->reason));
+    if (g->stop >= 0)
+        result_text(r, "stop", j->stops[g->stop]);
     result_integer(r, "prompt_tokens", (int64_t)j->inputs[i].n);
     json_write_key(&r->json, "tokens");
     json_write_array(&r->json);
@@ -278,6 +282,11 @@ static int show_json(const struct job *j)
     result_double(&r, "min_p", j->how.sampling.min_p);
     result_double(&r, "repeat_penalty", j->how.sampling.repeat_penalty);
     result_integer(&r, "seed", (int64_t)j->how.sampling.seed);
+    json_write_key(&r.json, "stops");
+    json_write_array(&r.json);
+    for (int i = 0; i < j->how.n_stops; i++)
+        json_write_string(&r.json, j->stops[i]);
+    json_write_end(&r.json, ']');
     json_write_key(&r.json, "results");
     json_write_array(&r.json);
     for (size_t i = 0; i < j->prompts.count; i++)
@@ -288,6 +297,20 @@ static int show_json(const struct job *j)
 }
 
 /* ---- the verb ---- */
+
+static int take_stops(struct job *j, struct plumb_error *e)
+{
+    for (int i = 0; i < j->o->stops.count; i++) {
+        if (!*j->o->stops.words[i])
+            return error_set(e, PLUMB_INPUT, "--stop '': every text would end at once");
+        j->stops[i] = unescape(j->o->stops.words[i]);
+        if (!j->stops[i])
+            return error_memory(e, "a stop text");
+    }
+    j->how.stops = (const char *const *)j->stops;
+    j->how.n_stops = j->o->stops.count;
+    return PLUMB_OK;
+}
 
 static int prepare(const char *model, char **texts, int n_texts, struct job *j,
                    const struct progress *progress, struct plumb_error *e)
@@ -314,13 +337,8 @@ static int prepare(const char *model, char **texts, int n_texts, struct job *j,
     if (status == PLUMB_OK && o->system && !o->chat)
         status =
             error_set(e, PLUMB_INPUT, "--system is for --chat: without it a prompt is plain text");
-    if (status == PLUMB_OK && o->stop) {
-        j->stop = unescape(o->stop);
-        if (!j->stop)
-            return error_memory(e, "a stop string");
-        j->how.stops = (const char *const *)&j->stop;
-        j->how.n_stops = 1;
-    }
+    if (status == PLUMB_OK)
+        status = take_stops(j, e);
     for (int i = 0; i < n_texts && status == PLUMB_OK; i++)
         status = prompt_list_add(&j->prompts, texts[i], strlen(texts[i]), NULL, e);
     if (status == PLUMB_OK && o->file)
@@ -353,7 +371,8 @@ static void release(struct job *j)
     mem_free(j->tokens);
     mem_free(j->inputs);
     mem_free(j->results);
-    mem_free(j->stop);
+    for (int i = 0; i < OPTION_TEXTS_MAX; i++)
+        mem_free(j->stops[i]);
     prompt_list_free(&j->prompts);
     model_close(j->model);
 }
@@ -407,7 +426,7 @@ const struct verb verb_generate = {
         "Lets a model go on from prompts: the most likely token each time, or a draw. The text of "
         "a single prompt is shown as it comes. What follows a prompt does not depend on the "
         "prompts beside it, on the batch or on the threads; draws depend on the seed and on the "
-        "prompt's number. The text ends where the model ends it, before the stop text, after "
+        "prompt's number. The text ends where the model ends it, before a stop text, after "
         "--max-tokens, or where the model's context is full.",
     .options = options,
     .examples = examples,

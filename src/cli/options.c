@@ -105,6 +105,14 @@ static int store(const struct option_row *row, const char *value, void *into, st
     case OPTION_TEXT:
         memcpy(at, &value, sizeof value);
         break;
+    case OPTION_TEXTS: {
+        struct option_texts *texts = (struct option_texts *)(void *)at;
+        if (texts->count == OPTION_TEXTS_MAX)
+            return error_set(e, PLUMB_INPUT, "--%s '%s': expected at most %d of them", row->name,
+                             value, OPTION_TEXTS_MAX);
+        texts->words[texts->count++] = value;
+        break;
+    }
     case OPTION_INT:
         if (!read_count(value, 1000000000, &count))
             return bad_value(row, value, "a whole number, 0 or more", e);

@@ -16,10 +16,17 @@
 enum option_kind {
     OPTION_FLAG,   /* bool: set to true */
     OPTION_TEXT,   /* const char *: the word itself */
+    OPTION_TEXTS,  /* struct option_texts: given several times, each word is kept */
     OPTION_INT,    /* int, at least 0 */
     OPTION_SIZE,   /* size_t */
     OPTION_NUMBER, /* double, finite */
     OPTION_CHOICE, /* int: index into the words of `value`, "clean|daca" */
+};
+
+enum { OPTION_TEXTS_MAX = 16 };
+struct option_texts {
+    const char *words[OPTION_TEXTS_MAX]; /* [count] in the order given; views into argv */
+    int count;
 };
 
 struct option_row {

@@ -101,6 +101,7 @@ static int measure(const char *path, const char *file, const struct perplexity_v
 {
     struct model_options how = model_options_default();
     struct model *m = NULL;
+    const struct tokenizer *tokenizer;
     struct file_map text = {0};
     struct file_writer per_token = {0};
     struct perplexity result;
@@ -123,7 +124,9 @@ static int measure(const char *path, const char *file, const struct perplexity_v
     }
     if (status == PLUMB_OK)
         status = model_open(path, &how, &m, e);
-    if (status == PLUMB_OK) {
+    if (status == PLUMB_OK)
+        status = model_need_tokenizer(m, &tokenizer, e);
+    if (status == PLUMB_OK) { /* from here on it is the text that may be wrong */
         status = perplexity_measure(m, (const char *)text.data, text.size, &p, &result, e);
         if (status == PLUMB_INPUT)
             error_prefix(e, "%s", file);

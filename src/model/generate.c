@@ -61,6 +61,10 @@ static int check(const struct generation *g, size_t n_prompts, struct plumb_erro
             "%d new tokens, %d logprobs, batches of %d; expected at least 1, at most %d, "
             "and 1 to %d",
             g->o->max_tokens, g->o->logprobs, g->o->batch, MAX_LOGPROBS, MAX_BATCH);
+    for (int i = 0; i < g->o->n_stops; i++)
+        if (!*g->o->stops[i])
+            return error_set(e, PLUMB_INPUT, "stop text %d is empty: every text would end at once",
+                             i + 1);
     for (size_t i = 0; i < n_prompts; i++) {
         if (g->prompts[i].n == 0)
             return error_set(e, PLUMB_INPUT, "prompt %zu is empty: it has no token to go on from",
@@ -230,17 +234,14 @@ int generate(const struct model *m, const struct generate_prompt *prompts, size_
              const struct generate_options *o, const struct generate_listener *l,
              struct generated *out, struct plumb_error *e)
 {
-    struct generation g = {.m = m,
-                           .config = model_config(m),
-                           .tokenizer = model_tokenizer(m),
-                           .prompts = prompts,
-                           .o = o,
-                           .listener = l,
-                           .out = out};
+    struct generation g = {
+        .m = m, .config = model_config(m), .prompts = prompts, .o = o, .listener = l, .out = out};
     memset(out, 0, n_prompts * sizeof *out);
     if (n_prompts == 0)
         return PLUMB_OK;
-    int status = check(&g, n_prompts, e);
+    int status = model_need_tokenizer(m, &g.tokenizer, e);
+    if (status == PLUMB_OK)
+        status = check(&g, n_prompts, e);
     if (status == PLUMB_OK)
         status = prepare(&g, n_prompts, e);
     for (size_t next = 0; status == PLUMB_OK && (next < n_prompts || g.n_used > 0);) {

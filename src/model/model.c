@@ -193,6 +193,17 @@ const struct tokenizer *model_tokenizer(const struct model *m)
     return m->tokenizer;
 }
 
+int model_need_tokenizer(const struct model *m, const struct tokenizer **out, struct plumb_error *e)
+{
+    *out = m->tokenizer;
+    if (m->tokenizer)
+        return PLUMB_OK;
+    return error_set(e, PLUMB_INPUT,
+                     "%s: no tokenizer.json in the folder (or tokenizer keys in the GGUF): text "
+                     "cannot become tokens; put the model's tokenizer.json beside its weights",
+                     m->path);
+}
+
 const char *model_name(const struct model *m)
 {
     return m->name;

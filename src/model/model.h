@@ -35,7 +35,10 @@ int model_open(const char *path, const struct model_options *o, struct model **o
 void model_close(struct model *m);
 
 const struct config *model_config(const struct model *m);
-const struct tokenizer *model_tokenizer(const struct model *m);
+const struct tokenizer *model_tokenizer(const struct model *m); /* null: it came without one */
+/* The same; PLUMB_INPUT where there is none. */
+int model_need_tokenizer(const struct model *m, const struct tokenizer **out,
+                         struct plumb_error *e);
 const char *model_name(const struct model *m); /* base name of the folder or file */
 const char *model_path(const struct model *m);
 enum precision model_precision(const struct model *m); /* F32 or BF16 */

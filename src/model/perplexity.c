@@ -212,21 +212,18 @@ int perplexity_measure(const struct model *m, const char *text, size_t n,
                        const struct perplexity_options *o, struct perplexity *out,
                        struct plumb_error *e)
 {
-    const struct tokenizer *tokenizer = model_tokenizer(m);
+    const struct tokenizer *tokenizer;
     struct measurement s = {.m = m, .o = o, .out = out, .bos = -1, .e = e};
     *out = (struct perplexity){0};
-    if (!tokenizer)
-        return error_set(e, PLUMB_INPUT,
-                         "%s: no tokenizer.json in the folder (or tokenizer keys in the GGUF): the "
-                         "text cannot become tokens",
-                         model_path(m));
-    int status = tokenizer_encode(tokenizer, text, n,
+    int status = model_need_tokenizer(m, &tokenizer, e);
+    if (status == PLUMB_OK)
+        status = tokenizer_encode(tokenizer, text, n,
                                   (struct tokenizer_options){.add_special = true}, &s.ids, e);
     if (status == PLUMB_OK && o->limit && o->limit < s.ids.count)
         s.ids.count = o->limit;
     if (status == PLUMB_OK)
         status = set_windows(&s);
-    if (o->bos_each || o->protocol == PERPLEXITY_LLAMA_CPP)
+    if (tokenizer && (o->bos_each || o->protocol == PERPLEXITY_LLAMA_CPP))
         s.bos = tokenizer_bos(tokenizer);
     out->bos_each = s.bos >= 0;
     if (status == PLUMB_OK)

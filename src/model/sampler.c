@@ -188,9 +188,9 @@ int32_t sampler_pick(struct sampler *s, const float *logits, const int32_t *toke
         if (s->logits[i] > s->logits[best])
             best = i;
     const float largest = s->logits[best];
-    if (largest == -INFINITY)
+    if (isinf(largest))
         return -1;
-    if (o->temperature == 0 || largest == INFINITY)
+    if (o->temperature == 0)
         return (int32_t)best;
     size_t count = 0;
     for (size_t i = 0; i < s->vocabulary; i++) {

@@ -33,7 +33,7 @@ int sampler_create(const struct sampler_options *o, int vocabulary, struct sampl
 void sampler_destroy(struct sampler *s);
 
 /* The token that follows `tokens` [n], the text so far; equal logits: the lower id first. -1 where no logit is a
-   number. */
+   number, or one is infinite. */
 int32_t sampler_pick(struct sampler *s, const float *logits /* [V] */, const int32_t *tokens,
                      size_t n, uint64_t stream, uint64_t index);
 

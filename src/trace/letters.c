@@ -51,15 +51,10 @@ static int in_context(const struct model *m, const char *letter, int32_t *out,
 int trace_letter_tokens(const struct model *m, const struct preset *p, int n, int32_t *out,
                         struct plumb_error *e)
 {
-    const struct tokenizer *t = model_tokenizer(m);
-    if (!t)
-        return error_set(e, PLUMB_INPUT,
-                         "%s: no tokenizer.json in the folder (or tokenizer keys in the GGUF): "
-                         "questions cannot become tokens",
-                         model_path(m));
-    for (int i = 0; i < n; i++) {
+    const struct tokenizer *t;
+    int status = model_need_tokenizer(m, &t, e);
+    for (int i = 0; i < n && status == PLUMB_OK; i++) {
         char letter[4];
-        int status = PLUMB_OK;
         preset_letter(p, i, letter);
         if (p->kind == PRESET_DACA) {
             out[i] = tokenizer_find(t, letter, strlen(letter));
@@ -74,5 +69,5 @@ int trace_letter_tokens(const struct model *m, const struct preset *p, int n, in
             if (out[j] == out[i])
                 return refuse(m, letter, "the same token as an earlier letter", e);
     }
-    return PLUMB_OK;
+    return status;
 }

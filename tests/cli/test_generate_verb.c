@@ -84,9 +84,46 @@ static void a_megabyte_is_refused_not_overrun(void **state)
     unlink(long_file);
 }
 
+/* The third and the fourth word of the greedy text: whichever is named, in whatever order, the first that comes ends it. */
+static void any_of_several_stop_texts_ends_a_text(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct json_document *d;
+    char whole[1 << 12], line[512];
+    const char *text, *stop;
+    size_t n, n_stop;
+    assert_int_equal(generate("", "'The province' -n 12 2>/dev/null"), 0);
+    snprintf(whole, sizeof whole, "%.1000s", out);
+    const char *early = strchr(whole + 1, ' ');
+    assert_non_null(early);
+    snprintf(
+        line, sizeof line,
+        "'The province' -n 12 --stop 'never\nthere' --stop '%s' --stop '%.3s' --json 2>/dev/null",
+        "\\", early);
+    assert_int_equal(generate("", line), 0);
+    if (json_parse(out, strlen(out), "output", &d, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    assert_int_equal(json_size(json_get(json_root(d), "stops")), 3);
+    assert_true(json_string(json_at(json_get(json_root(d), "stops"), 0), &stop, &n_stop));
+    assert_string_equal(stop, "never\nthere");
+    assert_true(json_string(json_at(json_get(json_root(d), "stops"), 1), &stop, &n_stop));
+    assert_string_equal(stop, "\\");
+    const struct json result = json_at(json_get(json_root(d), "results"), 0);
+    assert_true(json_is_string(json_get(result, "reason"), "stop"));
+    assert_true(json_string(json_get(result, "stop"), &stop, &n_stop));
+    assert_memory_equal(stop, early, 3);
+    assert_true(json_string(json_get(result, "text"), &text, &n));
+    assert_int_equal(n, early - whole);
+    assert_memory_equal(text, whole, n);
+    json_close(d);
+}
+
 static void what_cannot_be_is_said(void **state)
 {
     (void)state;
+    assert_int_equal(generate("", "o --stop '' 2>&1"), 2);
+    assert_non_null(strstr(out, "--stop ''"));
     assert_int_equal(generate("", "2>&1"), 2);
     assert_non_null(strstr(out, "no prompt"));
     assert_int_equal(generate("", "o --top-p 2 2>&1"), 2);
@@ -105,6 +142,7 @@ int main(void)
         cmocka_unit_test(one_prompt_gives_its_text_alone),
         cmocka_unit_test(json_is_one_document_with_a_result_a_prompt),
         cmocka_unit_test(a_megabyte_is_refused_not_overrun),
+        cmocka_unit_test(any_of_several_stop_texts_ends_a_text),
         cmocka_unit_test(what_cannot_be_is_said)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

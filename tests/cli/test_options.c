@@ -20,6 +20,7 @@ struct target {
     size_t limit;
     double delta;
     int preset;
+    struct option_texts stops;
 };
 
 #define AT(field) offsetof(struct target, field)
@@ -32,6 +33,7 @@ static const struct option_row rows[] = {
     {0, "preset", OPTION_CHOICE, "clean|daca", AT(preset),
      "a text that is long enough to need more than one line of help, because lines of help must "
      "end at a hundred columns"},
+    {'s', "stop", OPTION_TEXTS, "TEXT", AT(stops), "a text"},
     {0},
 };
 
@@ -43,10 +45,10 @@ static struct plumb_error error;
 static int parse(const char *line)
 {
     static char text[512];
-    static char *argv[32];
+    static char *argv[48];
     int argc = 0;
     snprintf(text, sizeof text, "verb %s", line);
-    for (char *word = strtok(text, " "); word && argc < 31; word = strtok(NULL, " "))
+    for (char *word = strtok(text, " "); word && argc < 47; word = strtok(NULL, " "))
         argv[argc++] = word;
     argv[argc] = NULL;
     got = (struct target){0};
@@ -66,6 +68,26 @@ static void every_kind_of_option_reaches_its_field(void **state)
     assert_true(got.delta == 0.25);
     assert_int_equal(got.preset, 1);
     assert_int_equal(words.count, 0);
+}
+
+static void a_text_that_may_be_repeated_keeps_every_word(void **state)
+{
+    (void)state;
+    char line[256] = "--stop a x -s b --stop=c";
+    assert_int_equal(parse(line), PLUMB_OK);
+    assert_int_equal(got.stops.count, 3);
+    assert_string_equal(got.stops.words[0], "a");
+    assert_string_equal(got.stops.words[1], "b");
+    assert_string_equal(got.stops.words[2], "c");
+    assert_int_equal(words.count, 1);
+    size_t n = 0;
+    for (int i = 0; i < OPTION_TEXTS_MAX; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, "-s %c ", 'a' + i);
+    assert_int_equal(parse(line), PLUMB_OK);
+    assert_int_equal(got.stops.count, OPTION_TEXTS_MAX);
+    snprintf(line + n, sizeof line - n, "-s one");
+    assert_int_equal(parse(line), PLUMB_INPUT);
+    assert_string_equal(error.message, "--stop 'one': expected at most 16 of them");
 }
 
 static void options_and_operands_may_be_mixed_until_two_dashes(void **state)
@@ -143,7 +165,7 @@ static void help_names_every_option_within_a_hundred_columns(void **state)
     int lines = 0;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++)
         assert_true(strlen(line) <= 100);
-    assert_int_equal(lines, 7); /* six options, one of two lines */
+    assert_int_equal(lines, 8); /* seven options, one of two lines */
     free(text);
 }
 
@@ -151,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_option_reaches_its_field),
+        cmocka_unit_test(a_text_that_may_be_repeated_keeps_every_word),
         cmocka_unit_test(options_and_operands_may_be_mixed_until_two_dashes),
         cmocka_unit_test(parsing_twice_starts_afresh),
         cmocka_unit_test(unknown_options_are_named_with_the_nearest_known_one),

@@ -243,6 +243,31 @@ static void lengths_and_contexts_end_texts(void **state)
     mem_free(text);
 }
 
+static void what_cannot_go_on_is_refused(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct model_options how = model_options_default();
+    struct generate_options o = generate_options_default();
+    const char *stops[] = {"a", ""};
+    const struct tokenizer *tokenizer;
+    struct generated g;
+    struct model *mute;
+    o.stops = stops;
+    o.n_stops = 2;
+    assert_int_equal(generate(model, prompts, 1, &o, NULL, &g, &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "stop text 2 is empty"));
+    char *path = file_join(getenv("PLUMB_TEST_GOLDEN"), "models/llama"); /* without a tokenizer */
+    assert_non_null(path);
+    assert_int_equal(model_open(path, &how, &mute, &e), PLUMB_OK);
+    mem_free(path);
+    assert_int_equal(model_need_tokenizer(mute, &tokenizer, &e), PLUMB_INPUT);
+    o.n_stops = 0;
+    assert_int_equal(generate(mute, prompts, 1, &o, NULL, &g, &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "tokenizer.json"));
+    model_close(mute);
+}
+
 static void failed_allocations_are_errors(void **state)
 {
     (void)state;
@@ -352,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_listener_can_stop_it),
         cmocka_unit_test(stop_strings_end_texts_across_tokens),
         cmocka_unit_test(lengths_and_contexts_end_texts),
+        cmocka_unit_test(what_cannot_go_on_is_refused),
         cmocka_unit_test(failed_allocations_are_errors),
         cmocka_unit_test(characters_are_shown_when_they_are_whole),
         cmocka_unit_test(what_may_begin_a_stop_string_is_held_back),

@@ -146,9 +146,11 @@ static void greedy_takes_the_lowest_id_of_equals_and_no_nan(void **state)
     struct sampler_options o = sampler_options_default();
     struct sampler *s;
     assert_int_equal(sampler_create(&o, V, &s, &e), PLUMB_OK);
-    const float ties[V] = {NAN, 2, 3, 3, -INFINITY}, none[V] = {NAN, NAN, NAN, -INFINITY, NAN};
+    const float ties[V] = {NAN, 2, 3, 3, -INFINITY}, none[V] = {NAN, NAN, NAN, -INFINITY, NAN},
+                over[V] = {1, 2, INFINITY, 3, 4};
     assert_int_equal(sampler_pick(s, ties, NULL, 0, 0, 0), 2);
     assert_int_equal(sampler_pick(s, none, NULL, 0, 0, 0), -1);
+    assert_int_equal(sampler_pick(s, over, NULL, 0, 0, 0), -1);
     sampler_destroy(s);
 }
 
