@@ -206,6 +206,11 @@ const char *gguf_path(const struct gguf *g)
     return g->path;
 }
 
+const struct gguf_file *gguf_first_file(const struct gguf *g)
+{
+    return &g->first;
+}
+
 uint32_t gguf_version(const struct gguf *g)
 {
     return g->first.version;

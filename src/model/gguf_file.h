@@ -46,6 +46,9 @@ const struct gguf_key *gguf_file_find(const struct gguf_file *f,
 /* A single integer of any type; false when absent, of another kind, or beyond int64. */
 bool gguf_file_integer(const struct gguf_file *f, const char *key, int64_t *out);
 
+/* The only file of an open model, or the first of its split files (gguf.c). */
+const struct gguf_file *gguf_first_file(const struct gguf *g);
+
 /* ---- types (gguf_types.c) ---- */
 
 size_t gguf_type_bytes(enum gguf_type type);     /* 0 for strings and arrays */
@@ -53,6 +56,8 @@ const char *gguf_type_name(enum gguf_type type); /* "u32", "string" */
 /* The name of ggml's tensor type `number`, null if there is none; *type counts only where it is
  * supported. */
 const char *gguf_tensor_type(uint32_t number, enum dtype *type, bool *supported);
+/* The number of a tensor type, the other way round; false where ggml has none. */
+bool gguf_tensor_type_number(enum dtype type, uint32_t *number);
 
 uint64_t gguf_unsigned_at(const uint8_t *p, size_t bytes); /* up to 8, little-endian */
 /* The number of type `type` at p; false where it is no integer, or beyond int64. */

@@ -88,6 +88,16 @@ const char *gguf_tensor_type(uint32_t number, enum dtype *type, bool *supported)
     return tensor_types[number].name;
 }
 
+bool gguf_tensor_type_number(enum dtype type, uint32_t *number)
+{
+    for (uint32_t i = 0; i < sizeof tensor_types / sizeof *tensor_types; i++)
+        if (tensor_types[i].supported && tensor_types[i].type == type) {
+            *number = i;
+            return true;
+        }
+    return false;
+}
+
 uint64_t gguf_unsigned_at(const uint8_t *p, size_t n)
 {
     uint64_t v = 0;
