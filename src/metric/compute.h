@@ -19,7 +19,7 @@ METRIC_COMPUTE(compute_ece);            /* ece */
 METRIC_COMPUTE(compute_mce);            /* mce: largest gap of the bins with o->least_bin rows */
 METRIC_COMPUTE(compute_rmsce);          /* rmsce */
 METRIC_COMPUTE(compute_ece_unweighted); /* ece_unweighted: plain mean over non-empty bins */
-METRIC_COMPUTE(compute_confidence_gap); /* over_confidence, under_confidence, signed_gap */
+METRIC_COMPUTE(compute_confidence_gap); /* over_confidence, under_confidence */
 METRIC_COMPUTE(compute_aece);           /* aece: equal-mass bins */
 METRIC_COMPUTE(compute_debiased_l2);    /* debiased_l2: equal-mass bins */
 
@@ -53,6 +53,7 @@ METRIC_COMPUTE(compute_local_error);   /* local_error.c: lce (mean over rows), m
 METRIC_COMPUTE(compute_n);                /* n: the sum of the weights */
 METRIC_COMPUTE(compute_accuracy);         /* accuracy */
 METRIC_COMPUTE(compute_mean_confidence);  /* mean_confidence */
+METRIC_COMPUTE(compute_signed_gap);       /* signed_gap: mean confidence - accuracy */
 METRIC_COMPUTE(compute_option_mass_mean); /* option_mass_mean: METRIC_NEEDS_MASS */
 
 /* ranking.c */
