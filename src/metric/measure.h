@@ -12,12 +12,13 @@
 
 struct measure_options {
     struct metric_options metric;
-    int draws;               /* bootstrap resamples; 0 = no intervals; 2000 */
-    bool by_group;           /* resample groups, not rows */
-    uint64_t seed;           /* 0 */
-    double confidence;       /* 0.95 */
-    int threads;             /* 0 = all; results do not depend on it */
-    const char *const *only; /* keys to compute, ends with null; null = all */
+    int draws;         /* bootstrap resamples; 0 = no intervals; 2000 */
+    bool by_group;     /* resample groups, not rows */
+    uint64_t seed;     /* 0 */
+    double confidence; /* 0.95 */
+    int threads;       /* 0 = all; results do not depend on it */
+    const char *const
+        *only; /* keys to compute ("corp": all of "corp/..."), ends with null; null = all */
 };
 struct measure_options measure_options_default(void);
 
@@ -41,7 +42,7 @@ struct measurement {
     double confidence;
 };
 
-/* progress may be null (same meaning as plumb_progress). */
+/* PLUMB_INPUT: a key in `only` that is no metric. */
 int measure(const struct sample *s, const struct measure_options *o, struct measurement *out,
             struct plumb_error *e);
 void measurement_free(struct measurement *m);
@@ -49,7 +50,8 @@ void measurement_free(struct measurement *m);
 const struct measured *measurement_find(const struct measurement *m, const char *key);
 
 /* Differences a - b of every metric on the same questions: both samples are resampled together. pair[i] is the row of b's
-   INPUT that is the same question as row i of a's input. */
+   INPUT that is the same question as row i of a's input; UINT32_MAX where there is none. Rows without a partner (here, or
+   because its right answer is unknown) are left out of both. PLUMB_INPUT: no row in common. */
 struct difference {
     const char *key;
     const struct metric *metric;
@@ -59,6 +61,7 @@ struct difference {
     const char *reason;
 };
 struct comparison {
+    size_t n_pairs; /* rows compared */
     size_t n_values;
     struct difference *values;
 };

@@ -70,8 +70,8 @@ struct metric {
     int needs;              /* enum metric_need */
     enum metric_interval interval;
     double lowest, highest; /* range of the values, to clamp basic intervals; infinities allowed */
-    int bins;               /* handed to compute; 0 where it means nothing */
-    /* out[i] belongs to keys[i]. An undefined value is NaN, and *reason says why (a literal). weight: [n], the weight of
+    int bins; /* handed to compute; 0: as chosen in the options, or it means nothing */
+    /* out[i] belongs to keys[i]; out: [METRIC_VALUES_MAX], and it may hold more than the keys name. An undefined value is NaN, and *reason says why (a literal). weight: [n], the weight of
        each sorted row, null = 1 each. Weights are whole numbers >= 0 and not all 0. */
     void (*compute)(const struct sample *s, const double *weight, const struct metric *m,
                     const struct metric_options *o, struct metric_scratch *scratch, double *out,
@@ -80,6 +80,9 @@ struct metric {
 
 extern const struct metric metrics[]; /* in the order of the report */
 extern const size_t n_metrics;
+
+/* Why the sample lacks what the metric needs; null if it does not. Such a metric must not be computed. */
+const char *metric_missing(const struct sample *s, const struct metric *m);
 
 /* The row that has this key; null if there is none. *at: which of its values. */
 const struct metric *metric_find(const char *key, int *at);

@@ -303,7 +303,8 @@ static int fill(const struct scores *scores, const struct sample_options *o, str
 
 /* ---- The canonical order ---------------------------------------------------------------------- */
 
-/* What decides between rows of equal confidence and correctness: everything that a metric may read. */
+/* What decides between rows of equal confidence and correctness: everything that a metric may read. Rows that are still
+   equal are interchangeable; their place in the input decides, so that equal files have equal orders. */
 struct canon {
     const struct sample *s;
     const int32_t *group_rank; /* [n_groups] by name: the numbers of the groups follow the input */
@@ -338,7 +339,7 @@ static int compare_rows(const void *a, const void *b, void *context)
         order = memcmp(s->hidden + s->row[i] * size, s->hidden + s->row[j] * size,
                        size * sizeof *s->hidden);
     }
-    return order;
+    return order != 0 ? order : (i > j) - (i < j);
 }
 
 /* Sorts the rows [first, last) of `order`, which are equal in confidence and correctness. */
