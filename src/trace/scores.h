@@ -58,6 +58,10 @@ struct scores {
 /* Tells the format from the content, reads all of it. PLUMB_INPUT names file, line and field. NaN and infinite values
    are kept (whoever computes must decide), other rubbish is refused. */
 int scores_read(const char *path, struct scores *out, struct plumb_error *e);
+/* Of a CSV that holds the option scores of several models side by side (base_A,...,post_A,...): those of `columns`
+   ("post"). Null: the only ones. */
+int scores_read_columns(const char *path, const char *columns, struct scores *out,
+                        struct plumb_error *e);
 void scores_free(struct scores *s);
 
 #endif
