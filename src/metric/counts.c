@@ -4,44 +4,42 @@
 #include <math.h>
 
 #include "metric/compute.h"
-#include "metric/tie_group.h"
+#include "metric/sum.h"
 
-enum { BLOCK = 64 }; /* terms that are added plainly, so that rounding does not grow with n */
+static sum_pair first_factor(sum_pair a, sum_pair b)
+{
+    (void)b;
+    return a;
+}
 
 /* The weighted mean of `value` over the sorted rows. */
 static double mean_of(const struct sample *s, const double *weight, const double *value)
 {
-    double total = 0, count = 0;
-    for (size_t i = 0; i < s->n;) {
-        const size_t end = i + BLOCK < s->n ? i + BLOCK : s->n;
-        double block = 0;
-        for (; i < end; i++) {
-            const double w = weight ? weight[i] : 1;
-            block += w * value[i];
-            count += w;
-        }
-        total += block;
-    }
-    return total / count;
+    return sum_rows(weight, value, value, s->n, first_factor) / sum_weights(weight, s->n);
 }
 
 METRIC_COMPUTE(compute_n)
 {
     (void)m, (void)o, (void)scratch, (void)reason;
-    *out = tie_group_total(s, weight).count;
+    *out = sum_weights(weight, s->n);
 }
 
 METRIC_COMPUTE(compute_accuracy)
 {
     (void)m, (void)o, (void)scratch, (void)reason;
-    const struct tie_group all = tie_group_total(s, weight);
-    *out = all.right / all.count;
+    *out = mean_of(s, weight, s->correct);
 }
 
 METRIC_COMPUTE(compute_mean_confidence)
 {
     (void)m, (void)o, (void)scratch, (void)reason;
     *out = mean_of(s, weight, s->confidence);
+}
+
+METRIC_COMPUTE(compute_signed_gap)
+{
+    (void)m, (void)o, (void)scratch, (void)reason;
+    *out = mean_of(s, weight, s->confidence) - mean_of(s, weight, s->correct);
 }
 
 /* How much of the whole vocabulary's probability lay on the options: little of it means that the prompt was not
