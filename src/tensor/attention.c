@@ -3,8 +3,8 @@
  *
  * A strip's rows are (query, head) pairs of one key-value head, so grouped heads share the reading
  * of K and V. The whole row of scores is kept (no running maximum): two passes cost less here than
- * rescaling, and the order of every sum stays fixed by position alone. The scratch of a strip is MR
- * rows of scores and their transpose.
+ * rescaling, and the order of every sum stays fixed by position alone. The scratch of a strip is its
+ * queries and MR rows of scores.
  */
 #include "tensor/attention.h"
 
@@ -73,9 +73,8 @@ void attention_pack_head(const struct kernels *kernels, const struct attention_s
 
 /* One thread's scratch. */
 struct strip {
-    float *q;       /* [head_dim, MR] packed queries */
-    float *scores;  /* [MR, stride] */
-    float *weights; /* [positions, MR]: scores transposed, softmax numerators */
+    float *q;      /* [MR, head_dim] scaled */
+    float *scores; /* [MR, stride], then the softmax's numerators */
     size_t stride;
 };
 
@@ -85,7 +84,7 @@ static void strip_run(const struct kernels *k, const struct attention_shape *s,
                       const struct attention_item *item, int kv_head, size_t row0, int rows,
                       const struct strip *scratch)
 {
-    const size_t MR = (size_t)k->rows, NR = (size_t)k->columns, hd = (size_t)s->head_dim;
+    const size_t NR = (size_t)k->columns, hd = (size_t)s->head_dim;
     const size_t group = (size_t)(s->n_heads / s->n_kv_heads);
     const float *q[KERNEL_MAX_ROWS];
     size_t position[KERNEL_MAX_ROWS], low[KERNEL_MAX_ROWS];
@@ -100,11 +99,17 @@ static void strip_run(const struct kernels *k, const struct attention_shape *s,
                      ? position[i] + 1 - (size_t)s->window
                      : 0;
     }
-    for (size_t d = 0; d < hd; d++)
-        for (size_t i = 0; i < MR; i++)
-            scratch->q[d * MR + i] = i < (size_t)rows ? q[i][d] * s->scale : 0;
+    for (size_t i = 0; i < (size_t)rows; i++) {
+        memcpy(scratch->q + i * hd, q[i], hd * sizeof *scratch->q);
+        k->scale(scratch->q + i * hd, s->scale, hd);
+    }
     const size_t start = low[0],
                  end = position[rows - 1] + 1; /* keys that any row of the strip sees */
+    for (size_t i = (size_t)rows; i < (size_t)k->rows; i++) { /* the tile reads them */
+        memset(scratch->q + i * hd, 0, hd * sizeof *scratch->q);
+        memset(scratch->scores + i * scratch->stride + start, 0,
+               (end - start) * sizeof *scratch->scores);
+    }
 
     for (int g = 0; g < item->n_segments; g++) {
         const struct attention_segment *seg = &item->segments[g];
@@ -113,26 +118,24 @@ static void strip_run(const struct kernels *k, const struct attention_shape *s,
         const float *keys = seg->keys + (size_t)kv_head * head_keys_size(k, s, seg->capacity);
         size_t j0 = start > seg->first ? (start - seg->first) / NR * NR : 0;
         for (size_t j = j0; j < seg->n && seg->first + j < end; j += NR)
-            k->tile(hd, scratch->q, keys + j * hd, scratch->scores + seg->first + j,
-                    scratch->stride, rows, TILE_STORE);
+            k->tile_rows(hd, scratch->q, hd, keys + j * hd, scratch->scores + seg->first + j,
+                         scratch->stride, rows, TILE_STORE);
     }
 
     for (size_t i = 0; i < (size_t)rows; i++) {
-        float *row = scratch->scores + i * scratch->stride + low[i];
-        size_t n = position[i] + 1 - low[i];
+        float *row = scratch->scores + i * scratch->stride;
+        const size_t n = position[i] + 1 - low[i];
         if (s->soft_cap > 0)
-            k->soft_cap(row, s->soft_cap, n);
-        sum[i] = k->softmax_numerators(row, n);
+            k->soft_cap(row + low[i], s->soft_cap, n);
+        sum[i] = k->softmax_numerators(row + low[i], n);
+        /* what this row does not see, but another of the strip does */
+        memset(row + start, 0, (low[i] - start) * sizeof *row);
+        memset(row + position[i] + 1, 0, (end - position[i] - 1) * sizeof *row);
     }
-    for (size_t j = start; j < end; j++)
-        for (size_t i = 0; i < MR; i++)
-            scratch->weights[j * MR + i] = i < (size_t)rows && j >= low[i] && j <= position[i]
-                                               ? scratch->scores[i * scratch->stride + j]
-                                               : 0;
 
     float block[KERNEL_MAX_ROWS * KERNEL_MAX_COLUMNS];
     for (size_t d0 = 0; d0 < hd; d0 += NR) {
-        memset(block, 0, sizeof block);
+        memset(block, 0, (size_t)rows * NR * sizeof *block);
         for (int g = 0; g < item->n_segments; g++) {
             const struct attention_segment *seg = &item->segments[g];
             if (seg->first >= end || seg->first + seg->n <= start)
@@ -142,8 +145,8 @@ static void strip_run(const struct kernels *k, const struct attention_shape *s,
             const float *values = seg->values +
                                   (size_t)kv_head * head_values_size(k, s, seg->capacity) +
                                   d0 * seg->capacity + from * NR;
-            k->tile(to - from, scratch->weights + (seg->first + from) * MR, values, block, NR, rows,
-                    TILE_CONTINUE);
+            k->tile_rows(to - from, scratch->scores + seg->first + from, scratch->stride, values,
+                         block, NR, rows, TILE_CONTINUE);
         }
         size_t width = hd - d0 < NR ? hd - d0 : NR;
         for (size_t i = 0; i < (size_t)rows; i++)
@@ -166,7 +169,7 @@ struct attention {
     const struct attention_item *items;
     struct piece *pieces;
     size_t n_pieces;
-    float *scratch;        /* [threads, floats] in the order q, scores, weights */
+    float *scratch;        /* [threads, floats] in the order q, scores */
     size_t floats, stride; /* of a thread; of a row of scores */
     atomic_size_t next;    /* piece that nobody has taken */
 };
@@ -190,10 +193,8 @@ static void attention_share(void *context, int share, int shares)
     struct attention *a = context;
     const size_t MR = (size_t)a->k->rows, group = (size_t)(a->s->n_heads / a->s->n_kv_heads);
     float *own = a->scratch + a->floats * (size_t)share;
-    const struct strip strip = {.q = own,
-                                .scores = own + MR * (size_t)a->s->head_dim,
-                                .weights = own + MR * (size_t)a->s->head_dim + MR * a->stride,
-                                .stride = a->stride};
+    const struct strip strip = {
+        .q = own, .scores = own + MR * (size_t)a->s->head_dim, .stride = a->stride};
     for (size_t p; (p = atomic_fetch_add(&a->next, 1)) < a->n_pieces;) {
         const struct attention_item *item = &a->items[a->pieces[p].item];
         size_t rows = item->n_q * group, end = a->pieces[p].row0 + STRIPS * MR;
@@ -216,7 +217,7 @@ int attention_run(const struct kernels *k, const struct attention_shape *s,
     a.stride = (longest + 2 * NR) / NR * NR;
     a.n_pieces = count_pieces(s, items, n_items, STRIPS * MR, NULL);
     a.pieces = mem_array(a.n_pieces, sizeof *a.pieces);
-    a.floats = (MR * (size_t)s->head_dim + 2 * MR * a.stride + 15) / 16 * 16;
+    a.floats = (MR * (size_t)s->head_dim + MR * a.stride + 15) / 16 * 16;
     a.scratch = mem_aligned(a.floats * (size_t)team->threads, sizeof *a.scratch);
     if (!a.pieces || !a.scratch) {
         mem_free(a.pieces);

@@ -44,8 +44,10 @@ static inline vfa splat(float s)
     return s - (vfa){0};
 }
 
-static void tile(size_t depth, const float *restrict a, const float *restrict b, float *restrict c,
-                 size_t ldc, int rows, enum tile_mode mode)
+/* a_row and a_step say where A's elements stand; they are constants where this is inlined for packed strips. */
+static inline __attribute__((always_inline)) void multiply_tile(
+    size_t depth, const float *restrict a, const size_t a_row, const size_t a_step,
+    const float *restrict b, float *restrict c, size_t ldc, int rows, enum tile_mode mode)
 {
     vfa acc[MR][NV];
     for (int i = 0; i < MR; i++)
@@ -53,14 +55,14 @@ static void tile(size_t depth, const float *restrict a, const float *restrict b,
             acc[i][j] = mode == TILE_CONTINUE && i < rows
                             ? load(c + (size_t)i * ldc + (size_t)j * W)
                             : splat(0);
-    for (size_t k = 0; k < depth; k++, a += MR, b += NR) {
+    for (size_t k = 0; k < depth; k++, a += a_step, b += NR) {
         vfa bv[NV];
 #pragma GCC unroll 4
         for (int j = 0; j < NV; j++)
             bv[j] = load(b + (size_t)j * W);
 #pragma GCC unroll 16
-        for (int i = 0; i < MR; i++) {
-            vfa av = splat(a[i]);
+        for (size_t i = 0; i < MR; i++) {
+            vfa av = splat(a[i * a_row]);
 #pragma GCC unroll 4
             for (int j = 0; j < NV; j++)
                 acc[i][j] += av * bv[j];
@@ -74,6 +76,18 @@ static void tile(size_t depth, const float *restrict a, const float *restrict b,
         for (int j = 0; j < NV; j++, out += W)
             store(out, mode == TILE_ADD ? load(out) + acc[i][j] : acc[i][j]);
     }
+}
+
+static void tile(size_t depth, const float *restrict a, const float *restrict b, float *restrict c,
+                 size_t ldc, int rows, enum tile_mode mode)
+{
+    multiply_tile(depth, a, 1, MR, b, c, ldc, rows, mode);
+}
+
+static void tile_rows(size_t depth, const float *restrict a, size_t lda, const float *restrict b,
+                      float *restrict c, size_t ldc, int rows, enum tile_mode mode)
+{
+    multiply_tile(depth, a, lda, 1, b, c, ldc, rows, mode);
 }
 
 typedef uint32_t vu __attribute__((vector_size(W * 4), aligned(4), may_alias));
@@ -317,20 +331,28 @@ static inline vfa exp_lanes(vfa x)
     return (vfa)((over & (vi)splat(INFINITY)) | (~over & (vi)y));
 }
 
+static inline vfa larger(vfa a, vfa b)
+{
+    const vi more = a > b;
+    return (vfa)((more & (vi)a) | (~more & (vi)b));
+}
+
 static float maximum(const float *x, size_t n)
 {
+    enum { CHAINS = 4 }; /* of comparisons, that wait for one another */
     float m = x[0];
     size_t i = 0;
-    if (n >= W) {
-        vfa best = load(x);
-        for (i = W; i + W <= n; i += W) {
-            vfa v = load(x + i);
-            vi more = v > best;
-            best = (vfa)((more & (vi)v) | (~more & (vi)best));
-        }
-        m = best[0];
-        for (int l = 1; l < W; l++)
-            m = best[l] > m ? best[l] : m;
+    if (n >= CHAINS * W) {
+        vfa best[CHAINS];
+        for (int c = 0; c < CHAINS; c++)
+            best[c] = load(x + c * W);
+        for (i = CHAINS * W; i + CHAINS * W <= n; i += CHAINS * W)
+#pragma GCC unroll 4
+            for (int c = 0; c < CHAINS; c++)
+                best[c] = larger(load(x + i + (size_t)c * W), best[c]);
+        const vfa all = larger(larger(best[0], best[1]), larger(best[2], best[3]));
+        for (int l = 0; l < W; l++)
+            m = all[l] > m ? all[l] : m;
     }
     for (; i < n; i++)
         m = x[i] > m ? x[i] : m;
@@ -424,6 +446,7 @@ const struct kernels KERNELS_NAME = {
     .rows = MR,
     .columns = NR,
     .tile = tile,
+    .tile_rows = tile_rows,
     .few_f32 = few_f32,
     .few_bf16 = few_bf16,
     .expand = expand,

@@ -46,6 +46,9 @@ struct kernels {
        first `rows` rows of C are read or written; A has MR rows always (padded with zeros). */
     void (*tile)(size_t depth, const float *a, const float *b, float *c, size_t ldc, int rows,
                  enum tile_mode mode);
+    /* The same with A's rows as they are, of stride lda: MR of them are read. */
+    void (*tile_rows)(size_t depth, const float *a, size_t lda, const float *b, float *c,
+                      size_t ldc, int rows, enum tile_mode mode);
     /* The same sums as tile's, to the last bit, without packed strips; w is the first panel. */
     void (*few_f32)(const struct few *f, const float *w);
     void (*few_bf16)(const struct few *f, const uint16_t *w);
