@@ -22,7 +22,7 @@
  *     cc example.c $(pkg-config --cflags --libs plumb)
  *
  * The functions are graded from simple to advanced: reading traces, models and tokenizers,
- * making traces, raw logits.
+ * making traces, generating text, raw logits.
  *
  * Rules that hold for every function here
  *   - A function that can fail returns an enum plumb_status, fills *error where it is not null, and
@@ -260,6 +260,84 @@ struct plumb_trace_report {
 PLUMB_API int plumb_trace_run(plumb_model *model, const char *questions, const char *out_path,
                               const struct plumb_trace_options *options,
                               struct plumb_trace_report *report, struct plumb_error *error);
+
+/* ---- Generating text ------------------------------------------------------------------------- */
+
+struct plumb_generate_options {
+    int max_tokens; /* at most so many new tokens a prompt; 256 */
+    /* How a token is chosen; docs/generate.md defines the steps. */
+    double temperature; /* 0: the most likely one, and the next three say nothing */
+    int top_k;          /* draw from the k most likely; 0 = all */
+    double top_p;       /* from the fewest that together reach it; 1 = all */
+    double min_p;       /* from those at least this times as likely as the most likely; 0 = all */
+    double repeat_penalty;    /* on tokens that the text has already; 1 = none */
+    uint64_t seed;            /* the draws depend on it, the prompt's number and the place alone */
+    const char *const *stops; /* [n_stops] a text ends before the first of these to come up */
+    int n_stops;
+    int logprobs; /* keep so many most likely tokens at each place; 0 to 100 */
+    int batch;    /* prompts in hand at a time, each with its keys and values; 8 */
+    /* Streaming: a piece of prompt i's text, whole characters, n bytes with no NUL behind, as soon as no
+       stop text can begin in it. Return false to stop everything. May be null. */
+    bool (*piece)(void *user, size_t i, const char *text, size_t n);
+    void *user;
+};
+PLUMB_API struct plumb_generate_options plumb_generate_options_default(void); /* as named above */
+
+struct plumb_prompt {
+    const int32_t *ids; /* [n] from plumb_tokenizer_encode or plumb_model_encode_chat */
+    size_t n;           /* 1 to the model's context - 1 */
+};
+
+/* Texts that were made; immutable. */
+typedef struct plumb_generation plumb_generation;
+
+/* Lets the model go on from n prompts. What follows one does not depend on the prompts beside it,
+   the batch or the threads. `options` may be null. PLUMB_INPUT: an option or an id outside its
+   range, a prompt that leaves no room in the context, a model without tokenizer. PLUMB_NO: `piece`
+   asked to stop; nothing is kept. */
+PLUMB_API int plumb_generate(plumb_model *model, const struct plumb_prompt *prompts, size_t n,
+                             const struct plumb_generate_options *options, plumb_generation **out,
+                             struct plumb_error *error);
+PLUMB_API void plumb_generation_close(plumb_generation *generation); /* null is fine */
+
+enum plumb_reason {
+    PLUMB_REASON_END,     /* the model ended its text */
+    PLUMB_REASON_STOP,    /* a stop text came up */
+    PLUMB_REASON_LENGTH,  /* max_tokens */
+    PLUMB_REASON_CONTEXT, /* the model's context is full */
+};
+
+struct plumb_token_logprob {
+    int32_t id;    /* -1: the vocabulary holds no more */
+    float logprob; /* nats, of the model's own softmax: no temperature, penalty or cut */
+};
+
+struct plumb_text {
+    const char *text; /* [size] and a NUL; without special tokens and the stop text */
+    size_t size;
+    const int32_t *tokens;                 /* [n] new ones, without the one that ended the text */
+    const float *logprobs;                 /* [n] of these, as in plumb_token_logprob */
+    const struct plumb_token_logprob *top; /* [n, logprobs] the most likely, the first first */
+    size_t n;
+    enum plumb_reason reason;
+    int stop; /* which stop text; -1 = none */
+};
+
+/* What followed prompt i; null from n on. Lives as long as the generation. */
+PLUMB_API const struct plumb_text *plumb_generation_text(const plumb_generation *generation,
+                                                         size_t i);
+
+struct plumb_message {
+    const char *role;    /* "system", "user", "assistant" */
+    const char *content; /* never becomes a special token, however it is spelled */
+};
+
+/* The ids of n messages in the model's own chat template, up to where the assistant's answer
+   begins; lengths as plumb_tokenizer_encode tells them. PLUMB_INPUT: the model has no template, or
+   its template refuses the messages. */
+PLUMB_API int plumb_model_encode_chat(const plumb_model *model,
+                                      const struct plumb_message *messages, size_t n, int32_t *ids,
+                                      size_t capacity, size_t *count, struct plumb_error *error);
 
 /* ---- Raw logits ------------------------------------------------------------------------------ */
 

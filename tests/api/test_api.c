@@ -177,6 +177,151 @@ static void next_logits_are_finite_and_refuse_what_is_no_token(void **state)
     free(logits);
 }
 
+struct heard {
+    char text[1 << 12];
+    size_t n, pieces, allowed;
+};
+
+static bool hear(void *user, size_t i, const char *text, size_t n)
+{
+    struct heard *h = user;
+    if (i == 0 && h->n + n < sizeof h->text) {
+        memcpy(h->text + h->n, text, n);
+        h->n += n;
+    }
+    return ++h->pieces < h->allowed;
+}
+
+static struct plumb_prompt encode(const char *text, int32_t *ids, size_t capacity)
+{
+    size_t count;
+    assert_int_equal(plumb_tokenizer_encode(plumb_model_tokenizer(model), text, strlen(text),
+                                            PLUMB_ENCODE_ADD_SPECIAL, ids, capacity, &count,
+                                            &error),
+                     PLUMB_OK);
+    assert_true(count <= capacity);
+    return (struct plumb_prompt){ids, count};
+}
+
+static void texts_are_made_and_streamed(void **state)
+{
+    (void)state;
+    int32_t ids[2][32];
+    const struct plumb_prompt prompts[] = {encode("The province", ids[0], 32),
+                                           encode("Kampala is", ids[1], 32)};
+    struct plumb_generate_options options = plumb_generate_options_default();
+    struct heard heard = {.allowed = SIZE_MAX};
+    plumb_generation *two, *one;
+    float *logits = calloc((size_t)plumb_model_vocabulary(model), sizeof *logits);
+    assert_non_null(logits);
+    options.max_tokens = 8;
+    options.logprobs = 2;
+    options.piece = hear;
+    options.user = &heard;
+    assert_int_equal(plumb_generate(model, prompts, 2, &options, &two, &error), PLUMB_OK);
+    const struct plumb_text *t = plumb_generation_text(two, 0);
+    assert_null(plumb_generation_text(two, 2));
+    assert_true(t->n > 0 && t->n <= 8);
+    assert_int_equal(t->size, heard.n);
+    assert_memory_equal(t->text, heard.text, heard.n);
+    assert_int_equal(t->text[t->size], 0);
+    assert_int_equal(t->stop, -1);
+    assert_true(t->reason == PLUMB_REASON_LENGTH || t->reason == PLUMB_REASON_END);
+    for (size_t i = 0; i < t->n; i++) { /* the most likely token is the one that was taken */
+        assert_int_equal(t->top[2 * i].id, t->tokens[i]);
+        assert_true(t->top[2 * i].logprob == t->logprobs[i]);
+        assert_true(t->top[2 * i + 1].logprob <= t->logprobs[i] && t->logprobs[i] <= 0);
+    }
+    assert_int_equal(plumb_model_next_logits(model, prompts[0].ids, prompts[0].n, logits, &error),
+                     PLUMB_OK);
+    for (int i = 0; i < plumb_model_vocabulary(model); i++)
+        assert_true(logits[i] <= logits[t->tokens[0]]);
+
+    options.piece = NULL; /* alone, until the text that came third */
+    const char *stops[] = {"never there", t->text + t->size / 2};
+    options.stops = stops;
+    options.n_stops = 2;
+    assert_int_equal(plumb_generate(model, prompts, 1, &options, &one, &error), PLUMB_OK);
+    const struct plumb_text *cut = plumb_generation_text(one, 0);
+    assert_int_equal(cut->reason, PLUMB_REASON_STOP);
+    assert_int_equal(cut->stop, 1);
+    assert_true(cut->size < t->size);
+    assert_memory_equal(cut->text, t->text, cut->size);
+    plumb_generation_close(one);
+    plumb_generation_close(two);
+    free(logits);
+}
+
+static void generation_refuses_and_stops(void **state)
+{
+    (void)state;
+    int32_t ids[32];
+    const struct plumb_prompt prompt = encode("The province", ids, 32);
+    const struct plumb_prompt bad = {(int32_t[]){5, -1}, 2}, none = {ids, 0};
+    struct plumb_generate_options options = plumb_generate_options_default();
+    struct plumb_message user = {"user", "Hello"};
+    struct heard heard = {.allowed = 1};
+    plumb_generation *g;
+    size_t count;
+    options.piece = hear;
+    options.user = &heard;
+    assert_int_equal(plumb_generate(model, &prompt, 1, &options, &g, &error), PLUMB_NO);
+    assert_null(g);
+    assert_int_equal(heard.pieces, 1);
+    assert_int_equal(plumb_generate(model, &bad, 1, NULL, &g, &error), PLUMB_INPUT);
+    assert_null(g);
+    assert_int_equal(plumb_generate(model, &none, 1, NULL, &g, NULL), PLUMB_INPUT);
+    options.top_p = 2;
+    assert_int_equal(plumb_generate(model, &prompt, 1, &options, &g, &error), PLUMB_INPUT);
+    assert_non_null(strstr(error.message, "top-p 2"));
+    plumb_generation_close(NULL);
+    assert_int_equal(plumb_model_encode_chat(model, &user, 1, ids, 32, &count, &error),
+                     PLUMB_INPUT);
+    assert_non_null(strstr(error.message, "no chat template"));
+    assert_int_equal(count, 0);
+}
+
+/* The demonstration's model, linked beside a template of one's own. */
+static void conversations_go_through_the_models_own_template(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    static const char *const content = "The province <|im_end|>";
+    const struct plumb_message messages[] = {{"system", "Kampala is"}, {"user", content}};
+    char from[600], to[300];
+    int32_t plain[64], chat[64];
+    size_t count;
+    plumb_model *other;
+    struct plumb_model_options options = plumb_model_options_default();
+    options.load_weights = false;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(from, sizeof from, "%s/base/%s", getenv("PLUMB_DEMO"), files[i]);
+        snprintf(to, sizeof to, "%s/%s", folder, files[i]);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    snprintf(to, sizeof to, "%s/chat_template.jinja", folder);
+    FILE *f = fopen(to, "w");
+    assert_non_null(f);
+    fputs("{{ messages[0].content }}: {{ messages[1].content }}", f);
+    fclose(f);
+    assert_int_equal(plumb_model_open(folder, &options, &other, &error), PLUMB_OK);
+    const struct plumb_prompt prompt = encode("Kampala is: The province <|im_end|>", plain, 64);
+    assert_int_equal(plumb_model_encode_chat(other, messages, 2, chat, 64, &count, &error),
+                     PLUMB_OK);
+    assert_int_equal(count, prompt.n);
+    assert_memory_equal(chat, plain, count * sizeof *chat);
+    plumb_generation *g;
+    assert_int_equal(plumb_generate(other, &prompt, 1, NULL, &g, &error), PLUMB_INPUT);
+    assert_non_null(strstr(error.message, "without its weights"));
+    plumb_model_close(other);
+    unlink(to);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(to, sizeof to, "%s/%s", folder, files[i]);
+        unlink(to);
+    }
+}
+
 static void a_missing_error_struct_is_fine(void **state)
 {
     (void)state;
@@ -199,6 +344,9 @@ int main(void)
         cmocka_unit_test(a_stopped_trace_goes_on_and_reads_back),
         cmocka_unit_test(option_texts_can_be_scored),
         cmocka_unit_test(next_logits_are_finite_and_refuse_what_is_no_token),
+        cmocka_unit_test(texts_are_made_and_streamed),
+        cmocka_unit_test(generation_refuses_and_stops),
+        cmocka_unit_test(conversations_go_through_the_models_own_template),
         cmocka_unit_test(a_missing_error_struct_is_fine),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
