@@ -74,6 +74,13 @@ static int64_t floor_divide(int64_t a, int64_t b)
     return q - ((a % b != 0) && ((a < 0) != (b < 0)));
 }
 
+/* With the sign of b. */
+static int64_t floor_rest(int64_t a, int64_t b)
+{
+    int64_t rest = a % b;
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 static struct value whole_power(struct render *r, int64_t base, int64_t exponent)
 {
     int64_t v = 1;
@@ -109,10 +116,13 @@ static struct value whole_arithmetic(struct render *r, int op, int64_t a, int64_
         return value_float((double)a / (double)b);
     case OP2('*', '*'):
         return whole_power(r, a, b);
-    default: /* "//" and "%" */
+    case '%':
+        v = b == -1 ? 0 : floor_rest(a, b); /* INT64_MIN % -1 is not defined in C */
+        break;
+    default: /* "//" */
         over = a == INT64_MIN && b == -1;
         if (!over)
-            v = op == '%' ? a - floor_divide(a, b) * b : floor_divide(a, b);
+            v = floor_divide(a, b);
         break;
     }
     return over ? render_fail(r, "an integer of more than 64 bits") : value_integer(v);
@@ -197,9 +207,14 @@ static void percent_one(struct builder *b, char kind, struct value v)
         snprintf(number, sizeof number, "%f", real);
         builder_puts(b, number);
     } else {
+        if (kind == 'x' && v.kind == VALUE_FLOAT)
+            render_fail(b->r, "%%x format: an integer is required, not float");
         if (!value_whole(v, &whole))
             whole = real > -9e18 && real < 9e18 ? (int64_t)real : 0;
-        snprintf(number, sizeof number, kind == 'x' ? "%llx" : "%lld", (long long)whole);
+        const unsigned long long size =
+            whole < 0 ? 0 - (unsigned long long)whole : (unsigned long long)whole;
+        snprintf(number, sizeof number, kind == 'x' ? "%s%llx" : "%s%llu", whole < 0 ? "-" : "",
+                 size);
         builder_puts(b, number);
     }
 }

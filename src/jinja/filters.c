@@ -65,8 +65,8 @@ static struct value capitalize(struct render *r, const struct text *t)
 {
     struct builder b = builder_start(r);
     size_t first = text_offset(t, 1);
-    struct value head = text_upper(r, value_part(r, t, 0, first).text);
-    struct value tail = text_lower(r, value_part(r, t, first, t->n).text);
+    struct value head = text_upper(r, text_of(value_part(r, t, 0, first)));
+    struct value tail = text_lower(r, text_of(value_part(r, t, first, t->n)));
     if (r->status == PLUMB_OK) {
         builder_text(&b, head.text);
         builder_text(&b, tail.text);

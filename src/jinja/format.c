@@ -95,7 +95,7 @@ static void format_one(struct builder *b, struct value v, const char *s, size_t 
     builder_bytes(b, text.text->s, sign, false);
     for (int64_t i = 0; i < before && r->status == PLUMB_OK; i++)
         builder_bytes(b, &how.fill, 1, false);
-    builder_text(b, value_part(r, text.text, sign, text.text->n).text);
+    builder_text(b, text_of(value_part(r, text.text, sign, text.text->n)));
     for (int64_t i = before; i < gap && r->status == PLUMB_OK; i++)
         builder_bytes(b, &how.fill, 1, false);
 }

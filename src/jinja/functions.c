@@ -36,7 +36,7 @@ FUNCTION(call_range)
     }
     struct value v = value_list(r, (size_t)count, FORM_RANGE);
     for (int64_t i = 0; v.kind == VALUE_LIST && i < count; i++)
-        v.list->items[i] = value_integer(start + i * step);
+        v.list->items[i] = value_integer((int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)step));
     return v;
 }
 

@@ -53,7 +53,7 @@ static struct value own_attribute(struct render *r, struct value v, const char *
         return unsafe(r, v, name, n);
     if (v.kind == VALUE_LOOP)
         return loop_attribute(r, v.loop, name, n);
-    if (v.kind == VALUE_NAMESPACE) {
+    if (v.kind == VALUE_NAMESPACE && render_spend(r, v.map->n / 8)) {
         const struct value *found = map_find_name(v.map, name, n);
         return found ? *found : (struct value){.kind = VALUE_ABSENT};
     }
@@ -67,7 +67,7 @@ struct value value_attribute(struct render *r, struct value v, const char *name,
     struct value own = own_attribute(r, v, name, n);
     if (own.kind != VALUE_ABSENT)
         return own;
-    if (v.kind == VALUE_MAP) {
+    if (v.kind == VALUE_MAP && render_spend(r, v.map->n / 8)) {
         const struct value *found = map_find_name(v.map, name, n);
         if (found)
             return *found;
@@ -159,7 +159,7 @@ struct value value_slice(struct render *r, struct value v, struct value start, s
     for (int64_t k = 0; out.kind == VALUE_LIST && k < count; k++) {
         out.list->items[k] = items->items[from + k * by];
         if (text)
-            builder_text(&b, out.list->items[k].text);
+            builder_text(&b, text_of(out.list->items[k]));
     }
     struct value joined = builder_finish(&b);
     return text ? joined : out;

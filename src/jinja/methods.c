@@ -70,11 +70,13 @@ static struct value split(struct render *r, const struct text *t, const struct t
 /* The last place of `part` that ends at or before `end`; SIZE_MAX: none. */
 static size_t find_last(struct render *r, const struct text *t, const struct text *part, size_t end)
 {
-    if (part->n > end || !render_spend(r, 1 + end / 16))
+    if (part->n > end || !render_spend(r, 1))
         return SIZE_MAX;
     for (size_t at = end - part->n + 1; at-- > 0;)
         if (memcmp(t->s + at, part->s, part->n) == 0)
             return at;
+        else if (at % 256 == 0 && !render_spend(r, 1 + part->n / 16)) /* at worst all is equal */
+            return SIZE_MAX;
     return SIZE_MAX;
 }
 

@@ -37,6 +37,8 @@ struct scope *scope_new(struct render *r, struct scope *parent)
 
 void scope_set(struct render *r, struct scope *s, const char *name, size_t n, struct value v)
 {
+    if (!render_spend(r, s->n / 8))
+        return;
     for (size_t i = 0; i < s->n; i++)
         if (s->variables[i].size == n && memcmp(s->variables[i].name, name, n) == 0) {
             s->variables[i].value = v;
@@ -57,7 +59,7 @@ void scope_set(struct render *r, struct scope *s, const char *name, size_t n, st
 
 struct value scope_find(struct render *r, const char *name, size_t n)
 {
-    for (const struct scope *s = r->scope; s; s = s->parent)
+    for (const struct scope *s = r->scope; s && render_spend(r, s->n / 8); s = s->parent)
         for (size_t i = 0; i < s->n; i++)
             if (s->variables[i].size == n && memcmp(s->variables[i].name, name, n) == 0)
                 return s->variables[i].value;

@@ -56,7 +56,8 @@ static bool is_remainder(struct render *r, struct value v, struct value by, int6
         render_fail(r, "odd, even and divisibleby need integers, and no zero");
         return false;
     }
-    return b == -1 ? rest == 0 : ((a % b) + b) % b == rest;
+    const int64_t left = b == -1 ? 0 : a % b; /* C's sign is that of a, Python's that of b */
+    return (left != 0 && (left < 0) != (b < 0) ? left + b : left) == rest;
 }
 
 static bool is_same(struct render *r, struct value a, struct value b)

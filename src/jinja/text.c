@@ -101,6 +101,12 @@ struct value builder_finish(struct builder *b)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+const struct text *text_of(struct value v)
+{
+    static const struct text empty = {.s = ""};
+    return v.kind == VALUE_TEXT ? v.text : &empty;
+}
+
 bool text_mark(const struct text *t, size_t i)
 {
     return t->marks ? t->marks[i] : t->user;
@@ -133,12 +139,11 @@ size_t text_offset(const struct text *t, size_t i)
 
 size_t text_find(struct render *r, const struct text *t, const struct text *part, size_t from)
 {
-    if (from > t->n || part->n > t->n - from || !render_spend(r, 1 + (t->n - from) / 256))
+    if (from > t->n || part->n > t->n - from || r->status != PLUMB_OK)
         return SIZE_MAX;
-    if (part->n == 0)
-        return from;
     const char *found = memmem(t->s + from, t->n - from, part->s, part->n);
-    return found ? (size_t)(found - t->s) : SIZE_MAX;
+    const size_t at = found ? (size_t)(found - t->s) : t->n;
+    return render_spend(r, 1 + (at - from) / 256) && found ? at : SIZE_MAX;
 }
 
 /* ---- cutting --------------------------------------------------------------------------------- */

@@ -199,7 +199,8 @@ struct value builder_finish(struct builder *b);        /* frees; undefined after
 void builder_free(struct builder *b);
 
 struct value value_str(struct render *r, struct value v); /* str(v): always a text, or a failure */
-bool text_mark(const struct text *t, size_t i);           /* is byte i the user's? */
+const struct text *text_of(struct value v); /* an empty one after a failure, when v is no text */
+bool text_mark(const struct text *t, size_t i); /* is byte i the user's? */
 bool text_is(const struct text *t, const char *s);
 size_t text_characters(const struct text *t);
 /* The byte where character i begins; n at the end. */

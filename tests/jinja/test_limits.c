@@ -118,6 +118,94 @@ static void bad_syntax_is_named_with_its_line(void **state)
     refused_with("01234567890", &o, "at most 10");
 }
 
+/* What a template can make long and look through again and again is paid for in steps. */
+static void long_searches_stop(void **state)
+{
+    (void)state;
+    struct jinja_options o = jinja_options_default();
+    static char text[200000];
+    o.max_steps = 300000;
+    refused_with("{% set hay = 'a' * 100000 %}{% set needle = 'b' ~ 'a' * 50000 %}"
+                 "{% for i in range(100) %}{{ hay.rfind(needle) }}{% endfor %}",
+                 &o, "steps");
+    refused_with(
+        "{% set hay = 'a' * 250000 %}{% for i in range(400) %}{{ 'b' in hay }}{% endfor %}", &o,
+        "steps");
+    char *at = text + sprintf(text, "{%% set m = {");
+    for (int i = 0; i < 8000; i++)
+        at += sprintf(at, "'k%d':1,", i);
+    sprintf(at, "} %%}{%% for i in range(1000) %%}{{ m.none }}{%% endfor %%}");
+    refused_with(text, &o, "steps");
+    at = text;
+    for (int i = 0; i < 8000; i++)
+        at += sprintf(at, "{%% set v%d=1 %%}", i);
+    sprintf(at, "{%% for i in range(1000) %%}{{ none }}{{ nowhere }}{%% endfor %%}");
+    o.max_steps = 5000000; /* making them takes 8000 x 8000 / 2 / 8 */
+    refused_with(text, &o, "steps");
+}
+
+static void gives(const char *text, const struct jinja_options *o, const char *expected)
+{
+    struct jinja_output out = {0};
+    struct plumb_error e = {0};
+    if (render(text, strlen(text), o, &out, &e))
+        fail_msg("%.80s: %s", text, e.message);
+    assert_string_equal(buffer_string(&out.text), expected);
+    jinja_output_free(&out);
+}
+
+/* A user's long text with many places to cut is no attack. */
+static void long_texts_of_many_lines_are_no_attack(void **state)
+{
+    (void)state;
+    static const char lines[] = "{{ ('line of text\n' * 60000).split('\n')|length }} "
+                                "{{ ('line of text\n' * 60000).replace('\n', '')|length }}";
+    gives(lines, NULL, "60001 720000");
+}
+
+/* Expected: Python. */
+static void whole_numbers_are_right_at_the_edge_of_64_bits(void **state)
+{
+    (void)state;
+    gives("{{ (-9223372036854775807 - 1) % 3 }} {{ (-9223372036854775807 - 1) % -1 }} {{ -7 % 3 }} "
+          "{{ 7 % -3 }}",
+          NULL, "1 0 2 -2");
+    gives("{{ 9223372036854775806 is divisibleby 9223372036854775807 }} {{ -3 is odd }} "
+          "{{ -4 is even }} {{ -9 is divisibleby(-3) }}",
+          NULL, "False True True True");
+    gives("{{ range(-9223372036854775807, 9223372036854775807, 4611686018427387904)|list }}", NULL,
+          "[-9223372036854775807, -4611686018427387903, 1, 4611686018427387905]");
+    gives("{{ '%x %x %d' % (255, -255, -3) }}", NULL, "ff -ff -3");
+}
+
+/* Every limit on memory ends in a result or in that error. */
+static void any_limit_on_memory_is_kept(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{{ 'abc'[::-1] }}{{ '{:>4} {}'.format(-5, 'x') }}{{ 'straße'|capitalize }}{{ 'a b'|title "
+        "}}"
+        "{{ 'a,b'.rsplit(',', 1) }}{{ 'a b'.split() }}{{ {'k': [1, 'v']}|tojson(indent=1) }}"
+        "{{ [3, 1]|sort|join('-') }}{{ 'x\ny'|indent(2, true) }}{{ 'ab'|replace('', '.') }}";
+    struct jinja_options o = jinja_options_default();
+    int status = PLUMB_INPUT;
+    for (o.max_memory = 0; status != PLUMB_OK && o.max_memory < 20000; o.max_memory += 7) {
+        struct jinja_output out = {0};
+        struct plumb_error e = {0};
+        status = render(text, sizeof text - 1, &o, &out, &e);
+        if (status != PLUMB_OK) {
+            assert_int_equal(status, PLUMB_INPUT);
+            assert_non_null(strstr(e.message, "the values take more than"));
+        } else {
+            assert_string_equal(buffer_string(&out.text),
+                                "cba  -5 xStraßeA B['a', 'b']['a', 'b']{\n \"k\": [\n  1,\n  "
+                                "\"v\"\n ]\n}1-3  x\n  y.a.b.");
+        }
+        jinja_output_free(&out);
+    }
+    assert_int_equal(status, PLUMB_OK);
+}
+
 static void failing_allocations_are_reported(void **state)
 {
     (void)state;
@@ -149,6 +237,10 @@ int main(void)
         cmocka_unit_test(output_bombs_stop),
         cmocka_unit_test(deep_nesting_stops),
         cmocka_unit_test(bad_syntax_is_named_with_its_line),
+        cmocka_unit_test(long_searches_stop),
+        cmocka_unit_test(long_texts_of_many_lines_are_no_attack),
+        cmocka_unit_test(whole_numbers_are_right_at_the_edge_of_64_bits),
+        cmocka_unit_test(any_limit_on_memory_is_kept),
         cmocka_unit_test(failing_allocations_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
