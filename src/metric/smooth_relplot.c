@@ -29,12 +29,12 @@ static int nodes_for(double width)
 }
 
 /* Each row is shared between the node below and the next, linearly. */
-static void bin_rows(const struct sample *s, const double *weight, double total, struct nodes *g)
+static void bin_rows(const struct sample *s, const double *weight, struct nodes *g)
 {
     for (int j = 0; j < g->n; j++)
         g->residual[j] = g->mass[j] = 0;
     for (size_t i = 0; i < s->n; i++) {
-        const double c = s->confidence[i], w = (weight ? weight[i] : 1) / total;
+        const double c = s->confidence[i], w = weight ? weight[i] : 1;
         int j = (int)(c * (g->n - 1));
         j = j > g->n - 2 ? g->n - 2 : j;
         const double up = c * (g->n - 1) - j, r = w * (c - s->correct[i]);
@@ -99,7 +99,7 @@ static double interpolate(const double *v, int n, double x)
 static double error_on(const struct sample *s, const double *weight, double width, struct nodes *g)
 {
     int from = 0, to = 0;
-    bin_rows(s, weight, sum_weights(weight, s->n), g);
+    bin_rows(s, weight, g);
     make_kernel(g, width, &from, &to);
     convolve(g->residual, g, from, to, g->smooth_residual);
     convolve(g->mass, g, from, to, g->smooth_mass);
