@@ -133,6 +133,10 @@ static bool cache_read(const char *path, struct hash128 *out)
 int model_fingerprint(struct model *m, struct hash128 *out, struct plumb_error *e)
 {
     char path[PATH_MAX];
+    if (m->source) {
+        *out = m->source->fingerprint;
+        return PLUMB_OK;
+    }
     bool cached = cache_path(m, path);
     if (cached && cache_read(path, out))
         return PLUMB_OK;

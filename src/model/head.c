@@ -40,7 +40,7 @@ int head_create(const struct model *m, const int32_t *tokens, int k, struct head
                                tokens[i], m->config.vocabulary);
             break;
         }
-        status = tensor_read_rows(m->weights.head_tensor, (size_t)tokens[i], 1, row, e);
+        status = model_read_rows(m, m->weights.head_tensor, (size_t)tokens[i], 1, row, e);
         if (status == PLUMB_OK)
             matrix_put_rows(h->rows.w, (size_t)i, 1, row);
         if (bias)

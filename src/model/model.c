@@ -140,7 +140,9 @@ int model_open(const char *path, const struct model_options *o, struct model **o
     int status = m->path ? level_current(&m->level, e) : error_memory(e, "a path");
     for (size_t n = status == PLUMB_OK ? strlen(m->path) : 0; n > 1 && m->path[n - 1] == '/'; n--)
         m->path[n - 1] = '\0';
-    if (status == PLUMB_OK && !(m->name = mem_strdup(file_base_name(m->path))))
+    m->source = o->source;
+    if (status == PLUMB_OK &&
+        !(m->name = mem_strdup(m->source ? m->source->name : file_base_name(m->path))))
         status = error_memory(e, "a name");
     if (status == PLUMB_OK) {
         if (file_is_folder(path))

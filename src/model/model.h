@@ -15,10 +15,23 @@
 #include "tensor/level.h"
 
 struct model;
+struct tensor;
 struct tokenizer;
 struct config;
 
 enum precision { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 };
+
+/* Weights that lie in no file: asked for row by row while a model is loaded and while it runs. Every name, shape and
+   setting is that of the model at the path; only the numbers come from here. For sweeps over merged weights. */
+struct weight_source {
+    /* Rows [row, row + n) of tensor x (of the model at the path), seen as in tensor_read_rows, as f32. Called by many
+       threads at once; e may be null. */
+    int (*read_rows)(void *user, const struct tensor *x, size_t row, size_t n, float *to,
+                     struct plumb_error *e);
+    void *user;
+    const char *name;           /* of the model that results, for people; copied */
+    struct hash128 fingerprint; /* of the model that results */
+};
 
 struct model_options {
     enum precision precision; /* AUTO: bf16 where the file's weights are BF16, f32 otherwise; see
@@ -26,6 +39,7 @@ struct model_options {
     int threads;              /* 0 = as many as the process may use */
     bool weights;             /* false: configuration, tokenizer and tensor list only */
     const struct progress *progress;
+    const struct weight_source *source; /* null: the files; otherwise it must outlive the model */
 };
 struct model_options model_options_default(void);
 

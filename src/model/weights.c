@@ -374,7 +374,7 @@ void weights_free(struct weights *w, const struct config *c)
 int weights_embedding(const struct model *m, int32_t id, float *out, struct plumb_error *e)
 {
     const size_t d = (size_t)m->config.hidden;
-    int status = tensor_read_rows(m->weights.embedding, (size_t)id, 1, out, e);
+    int status = model_read_rows(m, m->weights.embedding, (size_t)id, 1, out, e);
     if (m->weights.type == WEIGHT_BF16)
         for (size_t i = 0; i < d; i++)
             out[i] = bf16_to_f32(f32_to_bf16(out[i]));

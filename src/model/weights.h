@@ -58,7 +58,12 @@ struct model {
     enum level level;
     int threads;
     bool has_weights;
+    const struct weight_source *source; /* null: the files */
 };
+
+/* As tensor_read_rows, from wherever the model's weights come. */
+int model_read_rows(const struct model *m, const struct tensor *x, size_t row, size_t n, float *to,
+                    struct plumb_error *e);
 
 /* Reads, checks and packs every weight. The file's pages are given back as they have been read. */
 int weights_load(struct model *m, const struct progress *p, struct plumb_error *e);

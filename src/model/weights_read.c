@@ -48,6 +48,13 @@ static const char *file_pattern(const struct loader *l, const char *pattern)
     return strncmp(pattern, l->names->embedding, l->skip) == 0 ? pattern + l->skip : pattern;
 }
 
+int model_read_rows(const struct model *m, const struct tensor *x, size_t row, size_t n, float *to,
+                    struct plumb_error *e)
+{
+    return m->source ? m->source->read_rows(m->source->user, x, row, n, to, e)
+                     : tensor_read_rows(x, row, n, to, e);
+}
+
 const struct tensor *find_expert(const struct loader *l, const char *pattern, int layer, int expert,
                                  const char *ending)
 {
@@ -111,7 +118,7 @@ static int load_vectors(struct loader *l, const struct tensor *x, size_t rows, s
     *out = mem_array(rows * n, sizeof **out);
     if (!*out)
         return error_memory(l->e, "a weight vector");
-    status = tensor_read_rows(x, 0, rows, *out, l->e);
+    status = model_read_rows(l->m, x, 0, rows, *out, l->e);
     return status == PLUMB_OK ? count_read(l, x) : status;
 }
 
@@ -154,7 +161,7 @@ int load_rows(struct loader *l, const struct tensor *x, size_t rows, struct matr
         for (size_t i = 0; i < reads; i++) {
             size_t first = i * ROWS_A_READ,
                    n = rows - first < ROWS_A_READ ? rows - first : ROWS_A_READ;
-            if (!chunk || tensor_read_rows(x, first, n, chunk, NULL) != PLUMB_OK) {
+            if (!chunk || model_read_rows(l->m, x, first, n, chunk, NULL) != PLUMB_OK) {
 #pragma omp atomic write
                 failed = true;
                 continue;
@@ -180,7 +187,7 @@ int load_transposed(struct loader *l, const struct tensor *x, size_t rows, struc
         return status;
     float *all = mem_array(rows * columns, sizeof *all), *row = mem_array(columns, sizeof *row);
     if (all && row)
-        status = tensor_read_rows(x, 0, columns, all, l->e);
+        status = model_read_rows(l->m, x, 0, columns, all, l->e);
     else
         status = error_memory(l->e, "a transposed matrix");
     for (size_t r = 0; r < rows && status == PLUMB_OK; r++) {
