@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "metric/compute.h"
+#include "metric/sum.h"
 #include "metric/tie_group.h"
 
 /* False, with the reason, where one of the two classes is missing. */
@@ -22,65 +23,66 @@ static bool both_classes(struct tie_group all, double *out, const char **reason)
 /* P(c+ > c-) + P(c+ = c-) / 2, the statistic of Mann and Whitney. Twice the number of pairs won is a whole number. */
 METRIC_COMPUTE(compute_auroc)
 {
-    (void)m, (void)o, (void)scratch;
-    const struct tie_group all = tie_group_total(s, weight);
-    if (!both_classes(all, out, reason))
+    (void)m, (void)o;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    if (!both_classes(g.all, out, reason))
         return;
     double wrong_below = 0, twice_won = 0;
-    for (size_t t = 0; t < s->n_ties; t++) {
-        const struct tie_group g = tie_group_at(s, weight, t);
-        const double wrong = g.count - g.right;
-        twice_won += g.right * (2 * wrong_below + wrong);
+    for (size_t i = 0; i < g.n; i++) {
+        const double wrong = g.count[i] - g.right[i];
+        twice_won += g.right[i] * (2 * wrong_below + wrong);
         wrong_below += wrong;
     }
-    *out = twice_won / (2 * all.right * (all.count - all.right));
+    *out = twice_won / (2 * g.all.right * (g.all.count - g.all.right));
 }
 
 /* AP = sum over thresholds of (recall - recall before) * precision: a step sum, not the trapezoid, which is too high
-   (Davis and Goadrich 2006). Positive: the right answers from the top, or the wrong ones from the bottom. */
-static double average_precision(const struct sample *s, const double *weight, bool of_errors,
-                                double positives)
-{
-    double taken = 0, found = 0, sum = 0;
-    for (size_t i = 0; i < s->n_ties; i++) {
-        const struct tie_group g = tie_group_at(s, weight, of_errors ? i : s->n_ties - 1 - i);
-        const double hits = of_errors ? g.count - g.right : g.right;
-        taken += g.count;
-        found += hits;
-        if (hits > 0)
-            sum += hits * (found / taken);
-    }
-    return sum / positives;
-}
-
+   (Davis and Goadrich 2006). Of the right answers from the top. */
 METRIC_COMPUTE(compute_auprc_correct)
 {
-    (void)m, (void)o, (void)scratch;
-    const struct tie_group all = tie_group_total(s, weight);
-    if (both_classes(all, out, reason))
-        *out = average_precision(s, weight, false, all.right);
+    (void)m, (void)o;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    if (!both_classes(g.all, out, reason))
+        return;
+    double taken = 0, found = 0;
+    struct sum sum = {0};
+    for (size_t i = g.n; i-- > 0;) {
+        taken += g.count[i];
+        found += g.right[i];
+        sum_add(&sum, g.right[i] * (found / taken));
+    }
+    *out = sum_value(sum) / g.all.right;
 }
 
+/* The same of the wrong answers, from the bottom. */
 METRIC_COMPUTE(compute_auprc_error)
 {
-    (void)m, (void)o, (void)scratch;
-    const struct tie_group all = tie_group_total(s, weight);
-    if (both_classes(all, out, reason))
-        *out = average_precision(s, weight, true, all.count - all.right);
+    (void)m, (void)o;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    if (!both_classes(g.all, out, reason))
+        return;
+    double taken = 0, found = 0;
+    struct sum sum = {0};
+    for (size_t i = 0; i < g.n; i++) {
+        const double wrong = g.count[i] - g.right[i];
+        taken += g.count[i];
+        found += wrong;
+        sum_add(&sum, wrong * (found / taken));
+    }
+    *out = sum_value(sum) / (g.all.count - g.all.right);
 }
 
 /* The share of wrong answers that is accepted at the first threshold, from the top, which accepts 95% of the right ones. */
 METRIC_COMPUTE(compute_fpr_at_95_tpr)
 {
-    (void)m, (void)o, (void)scratch;
-    const struct tie_group all = tie_group_total(s, weight);
-    if (!both_classes(all, out, reason))
+    (void)m, (void)o;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    if (!both_classes(g.all, out, reason))
         return;
     double right = 0, wrong = 0;
-    for (size_t t = s->n_ties; t-- > 0 && 100 * right < 95 * all.right;) {
-        const struct tie_group g = tie_group_at(s, weight, t);
-        right += g.right;
-        wrong += g.count - g.right;
+    for (size_t i = g.n; i-- > 0 && 100 * right < 95 * g.all.right;) {
+        right += g.right[i];
+        wrong += g.count[i] - g.right[i];
     }
-    *out = wrong / (all.count - all.right);
+    *out = wrong / (g.all.count - g.all.right);
 }

@@ -10,11 +10,12 @@
 #include <math.h>
 
 #include "metric/compute.h"
+#include "metric/sum.h"
 #include "metric/tie_group.h"
 
 size_t selective_curve(const struct sample *s, const double *weight, struct risk_point *points)
 {
-    const double n = tie_group_total(s, weight).count;
+    const double n = sum_weights(weight, s->n);
     double taken = 0, right = 0;
     size_t n_points = 0;
     for (size_t t = s->n_ties; t-- > 0;) {
@@ -31,7 +32,7 @@ size_t selective_curve(const struct sample *s, const double *weight, struct risk
 struct abstention selective_abstention(const struct sample *s, const double *weight,
                                        double threshold, double t)
 {
-    const double n = tie_group_total(s, weight).count;
+    const double n = sum_weights(weight, s->n);
     double taken = 0, right = 0;
     for (size_t i = s->n_ties; i-- > 0 && s->confidence[s->tie[i]] >= threshold;) {
         const struct tie_group g = tie_group_at(s, weight, i);
@@ -45,55 +46,79 @@ struct abstention selective_abstention(const struct sample *s, const double *wei
 
 /* ---- Sums over prefixes ----------------------------------------------------------------------- */
 
-enum { BLOCK = 64 }; /* terms of a sum that are added plainly: the error stays below 64 ulp */
+/* A sum of E(k) / k over neighbouring k. The E(k) are written down first: dividing many at once is what a processor does
+   fast, and no branch depends on the weights. */
+struct ratios {
+    double *errors; /* [METRIC_GRID] E(k) for k = before + 1, before + 2, ... */
+    size_t n;
+    double before;
+    struct sum sum;
+};
 
-/* sum of (start + j * step) / (k0 + j), j = 1..n: in blocks, so that rounding does not grow with n. */
-static double sum_of_ratios(double start, double step, double k0, double n)
+static void ratios_flush(struct ratios *r)
 {
-    double total = 0;
-    for (double j = 1; j <= n;) {
-        const double end = j + BLOCK <= n + 1 ? j + BLOCK : n + 1;
-        double block = 0;
-        for (; j < end; j++)
-            block += (start + j * step) / (k0 + j);
-        total += block;
+    sum_pair even = {0}, odd = {0};
+    sum_pair k0 = {r->before + 1, r->before + 2}, k1 = k0 + sum_both(2);
+    size_t i = 0;
+    for (; i + 4 <= r->n; i += 4) {
+        even += sum_load(r->errors + i) / k0;
+        odd += sum_load(r->errors + i + 2) / k1;
+        k0 += sum_both(4);
+        k1 += sum_both(4);
     }
-    return total;
+    for (; i < r->n; i++)
+        even[0] += r->errors[i] / (r->before + (double)(i + 1));
+    even += odd;
+    sum_add(&r->sum, even[0] + even[1]);
+    r->before += (double)r->n;
+    r->n = 0;
+}
+
+/* The next n prefixes: errors start + step, start + 2 step, ... */
+static void ratios_add(struct ratios *r, double start, double step, double n)
+{
+    if (r->n + 4 > METRIC_GRID)
+        ratios_flush(r);
+    if (n <= 4) { /* nearly every group of a draw: four are written, n of them count */
+        double *e = r->errors + r->n;
+        for (int j = 0; j < 4; j++)
+            e[j] = start + (j + 1) * step;
+        r->n += (size_t)n;
+        return;
+    }
+    for (double j = 1; j <= n; j++) {
+        if (r->n == METRIC_GRID)
+            ratios_flush(r);
+        r->errors[r->n++] = start + j * step;
+    }
 }
 
 /* The sum of r(k) over the prefixes k with first < k <= n of the rows. */
-static double sum_of_risks(const struct sample *s, const double *weight, double first)
+static double sum_of_risks(const struct tie_groups *g, struct metric_scratch *scratch, double first)
 {
-    double taken = 0, errors = 0, total = 0, block = 0;
-    int in_block = 0;
-    for (size_t t = s->n_ties; t-- > 0;) {
-        const struct tie_group g = tie_group_at(s, weight, t);
-        const double wrong = g.count - g.right;
-        if (g.count == 0)
-            continue;
-        if (taken + g.count > first && g.count == 1) {
-            block += (errors + wrong) / (taken + 1);
-            if (++in_block == BLOCK) {
-                total += block;
-                block = 0;
-                in_block = 0;
-            }
-        } else if (taken + g.count > first) {
-            const double skipped = taken < first ? first - taken : 0, step = wrong / g.count;
-            total +=
-                sum_of_ratios(errors + skipped * step, step, taken + skipped, g.count - skipped);
-        }
-        taken += g.count;
+    struct ratios r = {.errors = scratch->grid[0], .before = first};
+    double taken = 0, errors = 0;
+    for (size_t i = g->n; i-- > 0;) {
+        const double count = g->count[i], wrong = count - g->right[i], step = wrong / count;
+        const double skipped = taken < first ? first - taken : 0;
+        if (count > skipped)
+            ratios_add(&r, errors + skipped * step, step, count - skipped);
+        taken += count;
         errors += wrong;
     }
-    return total + block;
+    ratios_flush(&r);
+    return sum_value(r.sum);
 }
 
 /* The same sum for the oracle, which takes all right answers first: E(k) = max(k - right, 0). */
-static double sum_of_oracle_risks(struct tie_group all, double first)
+static double sum_of_oracle_risks(const struct tie_groups *g, struct metric_scratch *scratch,
+                                  double first)
 {
-    const double start = all.right > first ? all.right : first;
-    return sum_of_ratios(start - all.right, 1, start, all.count - start);
+    const double start = g->all.right > first ? g->all.right : first;
+    struct ratios r = {.errors = scratch->grid[0], .before = start};
+    ratios_add(&r, start - g->all.right, 1, g->all.count - start);
+    ratios_flush(&r);
+    return sum_value(r.sum);
 }
 
 /* ---- Areas ------------------------------------------------------------------------------------ */
@@ -101,115 +126,106 @@ static double sum_of_oracle_risks(struct tie_group all, double first)
 /* AURC = (1/n) sum_k r(k). */
 METRIC_COMPUTE(compute_aurc)
 {
-    (void)m, (void)o, (void)scratch, (void)reason;
-    *out = sum_of_risks(s, weight, 0) / tie_group_total(s, weight).count;
+    (void)m, (void)o, (void)reason;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    *out = sum_of_risks(&g, scratch, 0) / g.all.count;
+}
+
+/* The sum of what an order costs over all prefixes; rounding may leave -1e-16 for a perfect one. */
+static double excess_risk(const struct tie_groups *g, struct metric_scratch *scratch)
+{
+    return fmax(sum_of_risks(g, scratch, 0) - sum_of_oracle_risks(g, scratch, 0), 0);
 }
 
 /* E-AURC = AURC - AURC of the oracle, by its exact sum: the usual err + (1 - err) ln(1 - err) is only its limit. */
 METRIC_COMPUTE(compute_e_aurc)
 {
-    (void)m, (void)o, (void)scratch, (void)reason;
-    const struct tie_group all = tie_group_total(s, weight);
-    const double excess = sum_of_risks(s, weight, 0) - sum_of_oracle_risks(all, 0);
-    *out = fmax(excess, 0) / all.count; /* rounding may leave -1e-16 for a perfect order */
+    (void)m, (void)o, (void)reason;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    *out = excess_risk(&g, scratch) / g.all.count;
 }
 
 /* AUGRC = integral over coverage of P(accepted and wrong) = E(k) / n, trapezoids between realisable points and (0, 0).
    n^2 times twice the area is a whole number. */
 METRIC_COMPUTE(compute_augrc)
 {
-    (void)m, (void)o, (void)scratch, (void)reason;
-    double errors = 0, taken = 0, area = 0;
-    for (size_t t = s->n_ties; t-- > 0;) {
-        const struct tie_group g = tie_group_at(s, weight, t);
-        const double wrong = g.count - g.right;
-        area += g.count * (2 * errors + wrong);
+    (void)m, (void)o, (void)reason;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    double errors = 0, area = 0;
+    for (size_t i = g.n; i-- > 0;) {
+        const double wrong = g.count[i] - g.right[i];
+        area += g.count[i] * (2 * errors + wrong);
         errors += wrong;
-        taken += g.count;
     }
-    *out = area / (2 * taken * taken);
-}
-
-/* The most confident rows that the weights hold. */
-static struct tie_group top_group(const struct sample *s, const double *weight)
-{
-    struct tie_group g = {0, 0};
-    for (size_t t = s->n_ties; t-- > 0 && g.count == 0;)
-        g = tie_group_at(s, weight, t);
-    return g;
+    *out = area / (2 * g.all.count * g.all.count);
 }
 
 /* AUSE = area between r and the oracle's r over the fraction x = 0, 1/n .. (n-1)/n of removed rows, by trapezoids:
    the sums of AURC less half of the two ends. At x = 0 both curves are the error rate; at x = (n-1)/n one row is left. */
 METRIC_COMPUTE(compute_ause)
 {
-    (void)m, (void)o, (void)scratch, (void)reason;
-    const struct tie_group all = tie_group_total(s, weight), top = top_group(s, weight);
-    const double last = (top.count - top.right) / top.count - (all.right > 0 ? 0 : 1);
-    const double excess = sum_of_risks(s, weight, 0) - sum_of_oracle_risks(all, 0);
-    *out = fmax(excess - last / 2, 0) / all.count; /* as above */
+    (void)m, (void)o, (void)reason;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    const size_t top = g.n - 1;
+    const double last = (g.count[top] - g.right[top]) / g.count[top] - (g.all.right > 0 ? 0 : 1);
+    *out = fmax(excess_risk(&g, scratch) - last / 2, 0) / g.all.count;
 }
 
 /* PRR(m) = (A(u) - A(random)) / (A(oracle) - A(random)), A = mean accuracy of the R = floor(m n) longest prefixes
    (Malinin et al. 2017); A(random) by its exact expectation, the accuracy. m->bins: m in percent. */
 METRIC_COMPUTE(compute_prr)
 {
-    (void)o, (void)scratch;
-    const struct tie_group all = tie_group_total(s, weight);
-    const double rejected = floor(m->bins * all.count / 100), first = all.count - rejected;
-    const double random = rejected * (all.count - all.right) / all.count;
-    const double oracle = random - sum_of_oracle_risks(all, first);
+    (void)o;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    const double rejected = floor(m->bins * g.all.count / 100), first = g.all.count - rejected;
+    const double random = rejected * (g.all.count - g.all.right) / g.all.count;
     *out = NAN;
-    if (all.right <= 0 || all.right >= all.count)
-        *reason = all.right > 0 ? "every answer is right: rejecting cannot help"
-                                : "every answer is wrong: rejecting cannot help";
+    if (g.all.right <= 0 || g.all.right >= g.all.count)
+        *reason = g.all.right > 0 ? "every answer is right: rejecting cannot help"
+                                  : "every answer is wrong: rejecting cannot help";
     else if (rejected < 2)
         *reason = "too few rows to reject any";
     else
-        *out = (random - sum_of_risks(s, weight, first)) / oracle;
+        *out = (random - sum_of_risks(&g, scratch, first)) /
+               (random - sum_of_oracle_risks(&g, scratch, first));
 }
 
 /* ---- Operating points ------------------------------------------------------------------------- */
 
-/* Coverages and risks in percent, so that ceil(a n) and E / k <= r are decided in whole numbers. */
-static const double coverage_percent[] = {50, 70, 80, 90, 95};
-static const double risk_percent[] = {1, 5, 10, 20};
+enum { COVERAGES = 5, RISKS = 4 };
+/* In percent, so that ceil(a n) and E / k <= r are decided in whole numbers. */
+static const double coverage_percent[COVERAGES] = {50, 70, 80, 90, 95};
+static const double risk_percent[RISKS] = {1, 5, 10, 20};
 
 /* The expected accuracy of the ceil(a n) most confident rows, for each a. */
 METRIC_COMPUTE(compute_selective_accuracy)
 {
-    (void)m, (void)o, (void)scratch, (void)reason;
-    const double n = tie_group_total(s, weight).count;
-    const size_t points = sizeof coverage_percent / sizeof *coverage_percent;
+    (void)m, (void)o, (void)reason;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
     double taken = 0, right = 0;
-    size_t t = s->n_ties;
-    for (size_t i = 0; i < points;) {
-        const double wanted = ceil(coverage_percent[i] * n / 100);
-        const struct tie_group g = tie_group_at(s, weight, t - 1);
-        if (taken + g.count >= wanted) {
-            out[i++] = (right + (wanted - taken) * g.right / g.count) / wanted;
-        } else {
-            taken += g.count;
-            right += g.right;
-            t--;
+    size_t i = g.n - 1;
+    for (int a = 0; a < COVERAGES; a++) {
+        const double wanted = ceil(coverage_percent[a] * g.all.count / 100);
+        for (; taken + g.count[i] < wanted; i--) {
+            taken += g.count[i];
+            right += g.right[i];
         }
+        out[a] = (right + (wanted - taken) * g.right[i] / g.count[i]) / wanted;
     }
 }
 
 /* The largest realisable coverage with E(k) / k <= r, for each r; 0 if there is none. */
 METRIC_COMPUTE(compute_coverage_at_risk)
 {
-    (void)m, (void)o, (void)scratch, (void)reason;
-    const size_t points = sizeof risk_percent / sizeof *risk_percent;
-    double taken = 0, errors = 0, largest[sizeof risk_percent / sizeof *risk_percent] = {0};
-    for (size_t t = s->n_ties; t-- > 0;) {
-        const struct tie_group g = tie_group_at(s, weight, t);
-        taken += g.count;
-        errors += g.count - g.right;
-        for (size_t i = 0; i < points; i++)
-            if (100 * errors <= risk_percent[i] * taken)
-                largest[i] = taken;
+    (void)m, (void)o, (void)reason;
+    const struct tie_groups g = tie_groups_of(s, weight, scratch);
+    double taken = 0, errors = 0, largest[RISKS] = {0};
+    for (size_t i = g.n; i-- > 0;) {
+        taken += g.count[i];
+        errors += g.count[i] - g.right[i];
+        for (int r = 0; r < RISKS; r++)
+            largest[r] = 100 * errors <= risk_percent[r] * taken ? taken : largest[r];
     }
-    for (size_t i = 0; i < points; i++)
-        out[i] = largest[i] / taken;
+    for (int r = 0; r < RISKS; r++)
+        out[r] = largest[r] / g.all.count;
 }

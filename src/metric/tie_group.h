@@ -7,7 +7,7 @@
 #ifndef METRIC_TIE_GROUP_H
 #define METRIC_TIE_GROUP_H
 
-#include "metric/sample.h"
+#include "metric/metric.h"
 
 struct tie_group {
     double count, right;
@@ -26,16 +26,27 @@ static inline struct tie_group tie_group_at(const struct sample *s, const double
     return g;
 }
 
-/* All rows. */
-static inline struct tie_group tie_group_total(const struct sample *s, const double *weight)
+/* The groups that have weight, in ascending confidence, and their sum. */
+struct tie_groups {
+    size_t n;
+    const double *count, *right; /* [n], in the scratch's rows 0 and 1 */
+    struct tie_group all;
+};
+
+static inline struct tie_groups tie_groups_of(const struct sample *s, const double *weight,
+                                              struct metric_scratch *scratch)
 {
-    struct tie_group all = {weight ? 0 : (double)s->n, 0};
-    for (size_t i = 0; i < s->n; i++) {
-        const double w = weight ? weight[i] : 1;
-        all.count += weight ? w : 0;
-        all.right += w * s->correct[i];
+    double *count = scratch->rows[0], *right = scratch->rows[1];
+    struct tie_groups g = {.count = count, .right = right};
+    for (size_t t = 0; t < s->n_ties; t++) {
+        const struct tie_group one = tie_group_at(s, weight, t);
+        count[g.n] = one.count;
+        right[g.n] = one.right;
+        g.all.count += one.count;
+        g.all.right += one.right;
+        g.n += one.count > 0; /* the next group overwrites an empty one: no branch */
     }
-    return all;
+    return g;
 }
 
 #endif
