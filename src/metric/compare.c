@@ -93,6 +93,8 @@ struct comparing {
     const char **reason_a, **reason_b;
     double *drawn; /* [draws, choice->n] differences */
     int failed;    /* threads that had no memory */
+    size_t done;   /* draws of all threads */
+    int stopped;   /* progress asked for it */
 };
 
 /* One thread's. */
@@ -151,6 +153,12 @@ static void difference_share(void *context, int share, int shares)
         choice_evaluate(c->choice, c->b, r.weight_b, &c->o->metric, &r.b, true, r.value_b, NULL);
         for (size_t v = 0; v < c->choice->n; v++)
             drawn[v] = r.value_a[v] - r.value_b[v];
+        const size_t done = __atomic_add_fetch(&c->done, 1, __ATOMIC_RELAXED);
+        if (share == 0 &&
+            !progress_report(c->o->progress, done, (size_t)c->o->draws, "draws", NULL))
+            __atomic_store_n(&c->stopped, 1, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&c->stopped, __ATOMIC_RELAXED))
+            break;
     }
     rooms_free(&r);
 }
@@ -165,6 +173,8 @@ static int draw_differences(struct comparing *c, struct plumb_error *e)
     struct team team;
     team_init(&team, c->o->threads);
     team_run(&team, difference_share, c);
+    if (c->stopped)
+        return error_set(e, PLUMB_NO, "stopped");
     return c->failed ? error_memory(e, "the bootstrap draws") : PLUMB_OK;
 }
 

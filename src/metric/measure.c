@@ -47,6 +47,8 @@ struct drawing {
     size_t draws, blocks; /* rows of the table: first the draws, then the jackknife */
     double *drawn;        /* [draws + blocks, choice->n] */
     int failed;           /* threads that had no memory */
+    size_t done;          /* draws of all threads */
+    int stopped;          /* progress asked for it */
 };
 
 struct room {
@@ -86,8 +88,15 @@ static void draw_share(void *context, int share, int shares)
     struct drawing *d = context;
     struct room r = {0};
     if (room_create(d, &r)) {
-        for (size_t i = (size_t)share; i < d->draws + d->blocks; i += (size_t)shares)
+        const size_t all = d->draws + d->blocks;
+        for (size_t i = (size_t)share; i < all; i += (size_t)shares) {
+            if (__atomic_load_n(&d->stopped, __ATOMIC_RELAXED))
+                break;
             evaluate_draw(d, i, &r);
+            const size_t done = __atomic_add_fetch(&d->done, 1, __ATOMIC_RELAXED);
+            if (share == 0 && !progress_report(d->o->progress, done, all, "draws", NULL))
+                __atomic_store_n(&d->stopped, 1, __ATOMIC_RELAXED);
+        }
     } else {
         __atomic_fetch_add(&d->failed, 1, __ATOMIC_RELAXED);
     }
@@ -107,6 +116,8 @@ static int draw_all(struct drawing *d, struct plumb_error *e)
     struct team team;
     team_init(&team, d->o->threads);
     team_run(&team, draw_share, d);
+    if (d->stopped)
+        return error_set(e, PLUMB_NO, "stopped");
     return d->failed ? error_memory(e, "the bootstrap draws") : PLUMB_OK;
 }
 

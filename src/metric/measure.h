@@ -8,6 +8,7 @@
 #ifndef METRIC_MEASURE_H
 #define METRIC_MEASURE_H
 
+#include "base/progress.h"
 #include "metric/metric.h"
 
 struct measure_options {
@@ -19,6 +20,7 @@ struct measure_options {
     int threads;       /* 0 = all; results do not depend on it */
     const char *const
         *only; /* keys to compute ("corp": all of "corp/..."), ends with null; null = all */
+    const struct progress *progress; /* draws; null = none */
 };
 struct measure_options measure_options_default(void);
 
@@ -42,7 +44,7 @@ struct measurement {
     double confidence;
 };
 
-/* PLUMB_INPUT: a key in `only` that is no metric. */
+/* PLUMB_INPUT: a key in `only` that is no metric. PLUMB_NO: progress asked to stop. */
 int measure(const struct sample *s, const struct measure_options *o, struct measurement *out,
             struct plumb_error *e);
 void measurement_free(struct measurement *m);

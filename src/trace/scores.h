@@ -64,4 +64,9 @@ int scores_read_columns(const char *path, const char *columns, struct scores *ou
                         struct plumb_error *e);
 void scores_free(struct scores *s);
 
+/* pair[i]: the row of b that is the same question as row i of a, by hash; the same question more than once pairs in order.
+   PLUMB_INPUT: the two do not hold the same questions, or not with the same right answers. */
+int scores_pair(const struct scores *a, const struct scores *b, uint32_t *pair,
+                struct plumb_error *e);
+
 #endif
