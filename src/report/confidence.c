@@ -1,0 +1,132 @@
+/*
+ * confidence.c - the chapter of confidences: how they spread among right and among wrong answers.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "metric/bins.h"
+#include "report/chapters.h"
+#include "report/markup.h"
+
+enum { COLUMNS = 20 };
+
+struct spread {
+    double from[COLUMNS], to[COLUMNS], zero[COLUMNS];
+    double count[2][COLUMNS], share[2][COLUMNS]; /* of the wrong answers, of the right ones */
+    double total[2], median[2];                  /* NaN without such answers */
+};
+
+/* The middle value, the mean of the two middle ones where their number is even; rows are sorted. */
+static double median_of(const struct sample *s, double correct, double total)
+{
+    const size_t n = (size_t)total;
+    size_t seen = 0;
+    double sum = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->correct[i] != correct)
+            continue;
+        if (seen == (n - 1) / 2 || seen == n / 2)
+            sum += s->confidence[i];
+        seen++;
+    }
+    return n == 0 ? NAN : n % 2 ? sum : sum / 2;
+}
+
+static void spread_fill(struct spread *d, const struct sample *s, struct bins *bins)
+{
+    *d = (struct spread){0};
+    bins_of_sample(s, NULL, BINS_RIGHT, COLUMNS, bins);
+    for (int b = 0; b < COLUMNS; b++) {
+        d->from[b] = bins->bin[b].low;
+        d->to[b] = bins->bin[b].high;
+        for (size_t i = bins->bin[b].first; i < bins->bin[b].last; i++)
+            d->count[s->correct[i] > 0.5][b]++;
+        d->total[0] += d->count[0][b];
+        d->total[1] += d->count[1][b];
+    }
+    for (int right = 0; right < 2; right++) {
+        for (int b = 0; b < COLUMNS; b++)
+            d->share[right][b] = d->total[right] > 0 ? d->count[right][b] / d->total[right] : NAN;
+        d->median[right] = median_of(s, right, d->total[right]);
+    }
+}
+
+static struct grid *spread_table(const struct spread *d)
+{
+    struct grid *t = grid_create("Number and share of right and wrong answers by confidence");
+    grid_column(t, "confidence", GRID_TEXT);
+    grid_column(t, "right", GRID_NUMBER);
+    grid_column(t, "share of the right", GRID_NUMBER);
+    grid_column(t, "wrong", GRID_NUMBER);
+    grid_column(t, "share of the wrong", GRID_NUMBER);
+    for (int b = 0; b < COLUMNS; b++) {
+        char name[2 * NUMBER_TEXT + 8], low[NUMBER_TEXT], high[NUMBER_TEXT];
+        if (d->count[0][b] + d->count[1][b] == 0)
+            continue;
+        snprintf(name, sizeof name, "%s to %s", number_fixed(d->from[b], 2, low),
+                 number_fixed(d->to[b], 2, high));
+        grid_text(t, name);
+        for (int right = 1; right >= 0; right--) {
+            grid_count(t, (size_t)d->count[right][b]);
+            grid_number(t, d->share[right][b], 4);
+        }
+    }
+    return t;
+}
+
+static void spread_draw(struct page *p, const char *title, const struct spread *d)
+{
+    char caption[256], counts[2][NUMBER_TEXT], medians[2][NUMBER_TEXT], median[2][64];
+    double most = 0;
+    for (int right = 0; right < 2; right++) {
+        number_count((size_t)d->total[right], counts[right]);
+        number_fixed(d->median[right], 3, medians[right]);
+        snprintf(median[right], sizeof median[right], "median %s", medians[right]);
+        for (int b = 0; b < COLUMNS; b++)
+            most = fmax(most, d->share[right][b]); /* fmax ignores NaN */
+    }
+    snprintf(caption, sizeof caption,
+             "%s right answers, median confidence %s; %s wrong answers, median %s", counts[1],
+             medians[1], counts[0], medians[0]);
+    struct figure *f = figure_create(&(struct figure_spec){.title = title,
+                                                           .caption = caption,
+                                                           .description = caption,
+                                                           .x = axis_range("confidence", 0, 1)});
+    static const char *const labels[] = {"share of wrong", "share of right"};
+    static const char *const names[] = {"wrong answers", "right answers"};
+    for (int right = 1; right >= 0; right--) {
+        /* One scale for both, so that heights compare. */
+        struct axis share = axis_range(labels[right], 0, most > 0 ? NAN : 1);
+        share.format = AXIS_PERCENT;
+        share.high = most > 0 ? most * 1.02 : 1;
+        figure_panel(f, share, 0.3);
+        figure_bars(f, (struct series){names[right], right ? 0 : 1}, d->from, d->to, d->zero,
+                    d->share[right], COLUMNS);
+        if (d->total[right] > 0)
+            figure_rule_vertical(f, d->median[right], median[right]);
+    }
+    struct grid *t = spread_table(d);
+    page_figure(p, f, t);
+    grid_destroy(t);
+    figure_destroy(f);
+}
+
+void chapter_confidence(struct page *p, const struct report_input *in)
+{
+    struct bins *bins = mem_alloc(sizeof *bins);
+    struct spread *d = mem_alloc(sizeof *d);
+    page_chapter(p, "confidence", "Confidence of right and wrong answers");
+    page_text(p, "Confidence tells right from wrong as far as the two histograms differ. Wrong "
+                 "answers piled up near 1 are the dangerous ones: no threshold catches them.");
+    page_figures_begin(p);
+    for (size_t i = 0; bins && d && i < in->n_runs; i++) {
+        spread_fill(d, in->runs[i].sample, bins);
+        spread_draw(p, in->n_runs > 1 ? in->runs[i].name : "Confidence by outcome", d);
+    }
+    page_figures_end(p);
+    if (!bins || !d)
+        page_fail(p);
+    mem_free(bins);
+    mem_free(d);
+}

@@ -1,0 +1,145 @@
+/*
+ * reliability.c - the chapter of reliability diagrams: of the answers given with confidence c, how many are right?
+ *
+ * Niculescu-Mizil and Caruana 2005; bins as the measured ECE has them, intervals by Wilson's score.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "metric/bins.h"
+#include "report/chapters.h"
+#include "report/markup.h"
+#include "report/proportion.h"
+
+/* What the diagram draws, by bin; `kept` leaves the empty ones out. */
+struct diagram {
+    int n, kept;
+    double low[BINS_MAX + 1], high[BINS_MAX + 1], rows[BINS_MAX + 1], zero[BINS_MAX + 1];
+    double confidence[BINS_MAX + 1], accuracy[BINS_MAX + 1];
+    double accuracy_low[BINS_MAX + 1], accuracy_high[BINS_MAX + 1];
+    double middle[BINS_MAX + 1];
+    char counts[BINS_MAX + 1][NUMBER_TEXT];
+    const char *words[BINS_MAX + 1];
+};
+
+static void diagram_fill(struct diagram *d, const struct bins *bins, double confidence)
+{
+    *d = (struct diagram){.n = bins->n};
+    for (int i = 0; i < bins->n; i++) {
+        const struct bin *b = &bins->bin[i];
+        if (!(b->rows > 0))
+            continue;
+        const struct proportion p = proportion_wilson(b->accuracy, b->rows, confidence);
+        const int k = d->kept++;
+        d->low[k] = b->low;
+        d->high[k] = b->high;
+        d->middle[k] = (b->low + b->high) / 2;
+        d->rows[k] = b->rows;
+        d->confidence[k] = b->confidence;
+        d->accuracy[k] = b->accuracy;
+        d->accuracy_low[k] = p.low;
+        d->accuracy_high[k] = p.high;
+        d->words[k] = number_compact(b->rows, d->counts[k]);
+    }
+}
+
+static struct grid *diagram_table(const struct diagram *d)
+{
+    struct grid *t = grid_create("Confidence, accuracy and number of answers by bin");
+    grid_column(t, "bin", GRID_TEXT);
+    grid_column(t, "answers", GRID_NUMBER);
+    grid_column(t, "mean confidence", GRID_NUMBER);
+    grid_column(t, "accuracy", GRID_NUMBER);
+    grid_column(t, "confidence − accuracy", GRID_NUMBER);
+    for (int k = 0; k < d->kept; k++) {
+        char name[2 * NUMBER_TEXT + 8], low[NUMBER_TEXT], high[NUMBER_TEXT];
+        snprintf(name, sizeof name, "%s to %s", number_fixed(d->low[k], 3, low),
+                 number_fixed(d->high[k], 3, high));
+        grid_text(t, name);
+        grid_count(t, (size_t)d->rows[k]);
+        grid_number(t, d->confidence[k], 4);
+        grid_value(t, d->accuracy[k], d->accuracy_low[k], d->accuracy_high[k], 4);
+        grid_number(t, d->confidence[k] - d->accuracy[k], 4);
+    }
+    return t;
+}
+
+/* What the picture says, for who cannot see it. */
+static void describe(const struct diagram *d, double ece, char *out, size_t size)
+{
+    char a[NUMBER_TEXT], b[NUMBER_TEXT], c[NUMBER_TEXT], e[NUMBER_TEXT];
+    int worst = 0;
+    for (int k = 1; k < d->kept; k++)
+        if (fabs(d->confidence[k] - d->accuracy[k]) >
+            fabs(d->confidence[worst] - d->accuracy[worst]))
+            worst = k;
+    snprintf(out, size,
+             "Accuracy against mean confidence in %d bins, %d of them with answers; expected "
+             "calibration error %s. The widest gap: %s answers with mean confidence %s are right "
+             "in a share of %s.",
+             d->n, d->kept, number_fixed(ece, 4, a),
+             number_count((size_t)(d->kept ? d->rows[worst] : 0), b),
+             number_fixed(d->kept ? d->confidence[worst] : NAN, 3, c),
+             number_fixed(d->kept ? d->accuracy[worst] : NAN, 3, e));
+}
+
+static void diagram_draw(struct page *p, const char *title, const struct diagram *d,
+                         const struct bins *bins, const struct measure_options *o, int style)
+{
+    char description[512], caption[128], level[NUMBER_TEXT], ece[NUMBER_TEXT];
+    const double error = bins_error(bins, 1);
+    describe(d, error, description, sizeof description);
+    snprintf(caption, sizeof caption, "ECE %s with %d bins; bands: %s intervals",
+             number_fixed(error, 4, ece), bins->n, number_percent(o->confidence, 0, level));
+    struct figure *f = figure_create(&(struct figure_spec){.title = title,
+                                                           .caption = caption,
+                                                           .description = description,
+                                                           .x = axis_range("confidence", 0, 1)});
+    const size_t n = (size_t)d->kept;
+    figure_panel(f, axis_range("accuracy", 0, 1), 0.92);
+    figure_diagonal(f, "perfect calibration");
+    figure_boxes(f, (struct series){"accuracy of a bin, with interval", style}, d->low, d->high,
+                 d->accuracy_low, d->accuracy_high, n);
+    figure_line(f, (struct series){NULL, style}, d->confidence, d->accuracy, n);
+    figure_points(f, (struct series){"accuracy of a bin, with interval", style}, d->confidence,
+                  d->accuracy, NULL, n);
+    struct axis answers = axis_range("answers", 0, NAN);
+    answers.format = AXIS_COUNT;
+    figure_panel(f, answers, 0.3);
+    figure_bars(f, (struct series){NULL, style}, d->low, d->high, d->zero, d->rows, n);
+    figure_words(f, d->middle, d->rows, d->words, n);
+    struct grid *t = diagram_table(d);
+    page_figure(p, f, t);
+    grid_destroy(t);
+    figure_destroy(f);
+}
+
+void reliability_figure(struct page *p, const char *title, const struct sample *s,
+                        const struct measure_options *o, int style)
+{
+    struct bins *bins = mem_alloc(sizeof *bins);
+    struct diagram *d = mem_alloc(sizeof *d);
+    if (bins && d) {
+        bins_of_sample(s, NULL, bins_rule_of(&o->metric), o->metric.bins, bins);
+        diagram_fill(d, bins, o->confidence);
+        diagram_draw(p, title, d, bins, o, style);
+    } else {
+        page_fail(p);
+    }
+    mem_free(bins);
+    mem_free(d);
+}
+
+void chapter_reliability(struct page *p, const struct report_input *in)
+{
+    page_chapter(p, "reliability", "Reliability");
+    page_text(p, "Answers are sorted into bins by stated confidence. On the dotted line an answer "
+                 "given with 0.8 is right in 8 of 10 cases; below it the model is more confident "
+                 "than it is right, above it less.");
+    page_figures_begin(p);
+    for (size_t i = 0; i < in->n_runs; i++)
+        reliability_figure(p, in->n_runs > 1 ? in->runs[i].name : "Reliability diagram",
+                           in->runs[i].sample, &in->options, (int)i);
+    page_figures_end(p);
+}
