@@ -8,6 +8,7 @@
  * the wide intermediate rows of one slab only. In the last block, after its keys and values, only
  * the wanted rows go on.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -125,7 +126,7 @@ static struct attention_segment own_segment(const struct run *r, size_t i, int l
     return (struct attention_segment){.keys = r->f->keys.data + r->keys_at[i],
                                       .values = r->f->values.data + r->values_at[i],
                                       .capacity = (size_t)item->n_tokens,
-                                      .first = (size_t)prefix_length(item->prefix)};
+                                      .first = (size_t)item_first(item)};
 }
 
 static void pack_rows(const struct run *r, const struct slab *slab, const struct attention_shape *s,
@@ -150,22 +151,29 @@ static void pack_rows(const struct run *r, const struct slab *slab, const struct
     }
 }
 
-/* The chain of an item's prefixes, the farthest first, and its own part up to token `to`. */
-static int fill_segments(const struct run *r, size_t i, int layer, size_t to,
-                         struct attention_segment *out)
+/* What an item sees, written from its end to its beginning: its own part up to token `to`, what it
+ * shares with items before it, and the chain of its prefixes. */
+static void fill_segments(const struct run *r, size_t i, int layer, size_t to)
 {
-    const struct prefix *beginning = item_prefix(&r->items[i]);
-    int depth = beginning ? beginning->depth : 0, at = depth;
-    for (const struct prefix *p = beginning; p; p = p->own.parent)
-        out[--at] =
+    const struct prefix *prefix = item_prefix(&r->items[i]);
+    struct attention_segment *out = r->segments + r->segments_at[i + 1];
+    *--out = own_segment(r, i, layer);
+    out->n += to;
+    for (size_t k = i; out->first > (size_t)prefix_length(prefix);) {
+        struct attention_segment shared = own_segment(r, --k, layer);
+        if (shared.first < out->first) {
+            shared.n = out->first - shared.first;
+            *--out = shared;
+        }
+    }
+    for (const struct prefix *p = prefix; p; p = p->own.parent)
+        *--out =
             (struct attention_segment){.keys = p->own.keys + (size_t)layer * p->own.keys_size,
                                        .values = p->own.values + (size_t)layer * p->own.values_size,
                                        .n = (size_t)p->own.n,
                                        .capacity = (size_t)p->own.capacity,
                                        .first = (size_t)p->own.first};
-    out[depth] = own_segment(r, i, layer);
-    out[depth].n += to;
-    return depth + 1;
+    assert(out == r->segments + r->segments_at[i]);
 }
 
 /* attended [rows, H head_dim]: of all rows of the slab, or of its wanted rows alone, in order. */
@@ -192,10 +200,10 @@ static int attend(struct run *r, const struct slab *slab, int layer, bool wanted
             from = wanted_from < to ? wanted_from : to;
         if (from == to)
             continue;
-        struct attention_segment *segments = r->segments + n * r->max_depth;
+        fill_segments(r, i, layer, to);
         r->attention[n++] =
-            (struct attention_item){.segments = segments,
-                                    .n_segments = fill_segments(r, i, layer, to, segments),
+            (struct attention_item){.segments = r->segments + r->segments_at[i],
+                                    .n_segments = (int)(r->segments_at[i + 1] - r->segments_at[i]),
                                     .q = f->qkv.data + (r->row0[i] + from - slab->first) * width,
                                     .ldq = width,
                                     .n_q = to - from,

@@ -111,7 +111,7 @@ static int check_item(const struct forward *f, const struct forward_item *item, 
                          "item %zu would have %lld tokens; its sequence was created for %d", i,
                          (long long)length, q->own.first + q->own.capacity);
     if (q ? !sequence_goes_on(q, f, item->n_tokens)
-          : item->prefix && length > config_sharing_limit(c))
+          : (item->prefix || item->n_shared) && length > config_sharing_limit(c))
         return error_set(e, PLUMB_INPUT,
                          "item %zu has %lld tokens; beyond %d this model's positions depend on the "
                          "whole text, so it cannot continue an earlier beginning: run the whole "
@@ -124,6 +124,41 @@ static int check_item(const struct forward *f, const struct forward_item *item, 
                              "tokenizer and model do not belong together",
                              i, item->tokens[t], c->vocabulary);
     return PLUMB_OK;
+}
+
+/* What an item shares with the one before it. */
+static int check_shared(const struct forward *f, const struct forward_item *items, size_t i,
+                        struct plumb_error *e)
+{
+    const struct forward_item *item = &items[i], *before = item - 1;
+    if (item->n_shared == 0)
+        return PLUMB_OK;
+    if (i == 0 || item->n_shared < 0 || item->sequence || before->sequence ||
+        item->prefix != before->prefix || item->n_shared > before->n_shared + before->n_tokens)
+        return error_set(e, PLUMB_INPUT,
+                         "item %zu shares %d tokens with the item before it; expected an item with "
+                         "the same prefix, no sequence, and as many tokens",
+                         i, item->n_shared);
+    if (item_first(before) + before->n_tokens > config_sharing_limit(&f->m->config))
+        return error_set(e, PLUMB_INPUT,
+                         "item %zu shares tokens with an item of more than %d, beyond which this "
+                         "model's positions depend on the whole text",
+                         i, config_sharing_limit(&f->m->config));
+    return PLUMB_OK;
+}
+
+/* How many segments an item's attention sees: as fill_segments in block.c walks them. */
+static size_t count_segments(const struct forward_item *items, size_t i)
+{
+    const struct prefix *prefix = item_prefix(&items[i]);
+    size_t n = 1 + (prefix ? (size_t)prefix->depth : 0);
+    if (items[i].n_shared > 0)
+        for (int from = items[i].n_shared, k = (int)i - 1; from > 0; k--)
+            if (items[k].n_shared < from) {
+                from = items[k].n_shared;
+                n++;
+            }
+    return n;
 }
 
 /* Which table of angles an item turns by. Only texts beyond the trained context, under two of the scalings, have other ones. */
@@ -159,13 +194,17 @@ static int choose_angles(struct run *r, size_t longest, struct plumb_error *e)
 static int run_prepare(struct run *r, struct plumb_error *e)
 {
     size_t rows = 0, wanted = 0, longest = 0;
-    r->max_depth = 1;
+    r->segments_at = mem_array(r->n_items + 1, sizeof *r->segments_at);
+    if (!r->segments_at)
+        return error_memory(e, "a batch");
+    r->segments_at[0] = 0;
     for (size_t i = 0; i < r->n_items; i++) {
-        int status = check_item(r->f, &r->items[i], i, e);
+        int status = check_shared(r->f, r->items, i, e);
+        if (status == PLUMB_OK)
+            status = check_item(r->f, &r->items[i], i, e);
         if (status != PLUMB_OK)
             return status;
-        const struct prefix *beginning = item_prefix(&r->items[i]);
-        size_t depth = beginning ? (size_t)beginning->depth + 1 : 1;
+        r->segments_at[i + 1] = r->segments_at[i] + count_segments(r->items, i);
         size_t end = (size_t)item_first(&r->items[i]) + (size_t)r->items[i].n_tokens;
         if (r->items[i].sequence)
             for (size_t k = 0; k < i; k++)
@@ -174,7 +213,6 @@ static int run_prepare(struct run *r, struct plumb_error *e)
                                      "items %zu and %zu continue the same sequence", k, i);
         rows += (size_t)r->items[i].n_tokens;
         wanted += (size_t)r->items[i].n_wanted;
-        r->max_depth = depth > r->max_depth ? depth : r->max_depth;
         longest = end > longest ? end : longest;
     }
     r->n_rows = rows;
@@ -185,7 +223,7 @@ static int run_prepare(struct run *r, struct plumb_error *e)
     r->item = mem_array(rows, sizeof *r->item);
     r->position = mem_array(rows, sizeof *r->position);
     r->wanted = mem_array(wanted, sizeof *r->wanted);
-    r->segments = mem_array(r->n_items * r->max_depth, sizeof *r->segments);
+    r->segments = mem_array(r->segments_at[r->n_items], sizeof *r->segments);
     r->attention = mem_array(r->n_items, sizeof *r->attention);
     r->angles = mem_array(r->n_items, sizeof *r->angles);
     r->own_angles = mem_zalloc(r->n_items, sizeof *r->own_angles);
@@ -207,6 +245,7 @@ static void run_release(struct run *r)
     mem_free(r->item);
     mem_free(r->position);
     mem_free(r->wanted);
+    mem_free(r->segments_at);
     mem_free(r->segments);
     mem_free(r->attention);
 }
@@ -270,7 +309,7 @@ static int embed_row(const struct run *r, size_t row, float *scratch)
         f->k->scale(x, c->embedding_scale, d);
     if (f->m->weights.position && status == PLUMB_OK) {
         status =
-            tensor_read_rows(f->m->weights.position, (size_t)r->position[row], 1, scratch, NULL);
+            model_read_rows(f->m, f->m->weights.position, (size_t)r->position[row], 1, scratch, NULL);
         f->k->add(x, scratch, d);
     }
     return status;

@@ -6,7 +6,7 @@
  * the linear layers see all rows of the batch as one matrix. An item may continue a prefix
  * (instruction, few-shot examples) whose keys and values were computed once. The promise: the
  * residuals of an item are bit-identical for any thread count, batch composition and order, and
- * with or without a shared prefix.
+ * with or without a beginning that it shares.
  */
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
@@ -54,8 +54,12 @@ void sequence_truncate(struct sequence *s,
 
 struct forward_item {
     const struct prefix *prefix; /* null: starts at position 0 */
-    const int32_t *tokens;       /* [n_tokens] after the prefix */
+    const int32_t *tokens;       /* [n_tokens] after the prefix and what is shared */
     int n_tokens;                /* >= 1 */
+    int n_shared; /* so many tokens behind the prefix are those with which the item before this
+                     one in the batch goes on, too: they are computed there, and missing in
+                     `tokens`. 0 = none. Both items have the same prefix, and no sequence. Sorted
+                     prompts share all that they can in this way. */
     int n_wanted; /* residuals of the last n_wanted positions are wanted; usually 1; may be 0 */
     struct sequence
         *sequence; /* null, or what this item goes on (then prefix is null); no two items

@@ -55,7 +55,7 @@ struct sequence {
     struct cache own;
 };
 
-/* The shared beginning of an item, and the position of its first own token. */
+/* The prefix of an item, and the position of its first own token. */
 const struct prefix *item_prefix(const struct forward_item *item);
 int item_first(const struct forward_item *item);
 void sequence_advance(struct sequence *s, int n, int sharing_limit);
@@ -73,11 +73,11 @@ struct run {
     size_t *keys_at, *values_at; /* [n_items] offsets into f->keys, f->values */
     int32_t *item, *position;    /* [n_rows] whose row, at which position */
     size_t *wanted;              /* [n_wanted] rows */
+    size_t *segments_at;         /* [n_items + 1] offsets into segments */
     struct attention_segment *segments;
     struct attention_item *attention;
     const struct angles **angles; /* [n_items] of layers without a base of their own */
     struct angles *own_angles;    /* [n_items] of texts whose angles depend on their length */
-    size_t max_depth;
     struct cache *into; /* a prefix is being made: where its keys and values go; else null */
 };
 

@@ -138,5 +138,6 @@ const struct prefix *item_prefix(const struct forward_item *item)
 
 int item_first(const struct forward_item *item)
 {
-    return item->sequence ? sequence_length(item->sequence) : prefix_length(item->prefix);
+    return item->sequence ? sequence_length(item->sequence)
+                          : prefix_length(item->prefix) + item->n_shared;
 }

@@ -2,13 +2,16 @@
  * run.c - questions to trace.
  *
  * Plan: make the prompts of the items that are still to do, group by group; the longest common beginning of a group's token
- * ids is its prefix. Then take items in order into batches, run the forward pass, read the lens off the
- * residuals of the last position, fill the trace, commit. What a batch holds never changes a result.
+ * ids is its prefix, and the prompts are sorted, so that each shares with the one before it all that it shares with any (a
+ * text that several questions refer to, the same opening words). Then take them in this order into batches, run the forward
+ * pass, read the lens off the residuals of the last position, fill the trace, commit. What a batch holds never changes a
+ * result.
  */
 #include "trace/run.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -172,25 +175,44 @@ static int make_prompt(struct run *r, const struct buffer *header, size_t item, 
     return status;
 }
 
-/* How many tokens all prompts of the group begin with; each keeps at least one of its own. */
-static int shared_beginning(const struct prompt *p, size_t n)
+/* How many tokens two prompts begin with. */
+static int common_beginning(const struct prompt *a, const struct prompt *b)
 {
-    int shared = p[0].n - 1;
-    for (size_t i = 1; i < n; i++) {
-        int most = p[i].n - 1 < shared ? p[i].n - 1 : shared, same = 0;
-        while (same < most && p[i].tokens[same] == p[0].tokens[same])
-            same++;
-        shared = same;
-    }
-    return shared;
+    int same = 0;
+    while (same < a->n && same < b->n && a->tokens[same] == b->tokens[same])
+        same++;
+    return same;
 }
 
-static int longest_prompt(const struct prompt *p, size_t n)
+/* By tokens; equal prompts by their place, so that there is one order. */
+static int compare_prompts(const void *left, const void *right)
 {
-    int longest = 0;
-    for (size_t i = 0; i < n; i++)
+    const struct prompt *a = left, *b = right;
+    const int same = common_beginning(a, b);
+    if (same < a->n && same < b->n)
+        return a->tokens[same] < b->tokens[same] ? -1 : 1;
+    return a->n != b->n ? (a->n < b->n ? -1 : 1) : (a->item < b->item ? -1 : 1);
+}
+
+/* What the prompts of a group share; each keeps at least one token of its own. */
+static void plan_sharing(const struct run *r, struct group_plan *g)
+{
+    struct prompt *p = r->prompts + g->first;
+    int shortest = p[0].n, longest = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        shortest = p[i].n < shortest ? p[i].n : shortest;
         longest = p[i].n > longest ? p[i].n : longest;
-    return longest;
+    }
+    if (g->count < 2 || r->o->no_prefix_sharing ||
+        longest > config_sharing_limit(model_config(r->m)))
+        return;
+    qsort(p, g->count, sizeof *p, compare_prompts);
+    g->neighbours = true;
+    g->shared = common_beginning(&p[0], &p[g->count - 1]); /* what the ends share, all share */
+    if (g->shared >= shortest)
+        g->shared = shortest - 1;
+    if (g->shared < SHORTEST_PREFIX)
+        g->shared = 0;
 }
 
 static int plan_group(struct run *r, int group, struct buffer *text)
@@ -213,12 +235,7 @@ static int plan_group(struct run *r, int group, struct buffer *text)
     buffer_free(&header);
     if (status != PLUMB_OK || plan.count == 0)
         return status;
-    plan.shared = plan.count > 1 && !r->o->no_prefix_sharing
-                      ? shared_beginning(r->prompts + plan.first, plan.count)
-                      : 0;
-    if (plan.shared < SHORTEST_PREFIX || longest_prompt(r->prompts + plan.first, plan.count) >
-                                             config_sharing_limit(model_config(r->m)))
-        plan.shared = 0;
+    plan_sharing(r, &plan);
     r->groups[r->n_groups++] = plan;
     return PLUMB_OK;
 }
@@ -315,6 +332,16 @@ static int enter_group(struct run *r, struct group_plan *g)
                          r->e);
 }
 
+/* Tokens behind the group's prefix that a prompt shares with the one before it. */
+static int shared_with_neighbour(const struct group_plan *g, const struct prompt *p)
+{
+    if (!g->neighbours)
+        return 0;
+    const int same = common_beginning(p - 1, p),
+              shared = (same < p->n ? same : p->n - 1) - g->shared;
+    return shared >= SHORTEST_SHARED ? shared : 0;
+}
+
 /* Takes prompts [*next ...) into a batch of about `rows` rows; groups from *group on. */
 static int take_batch(struct run *r, size_t *next, size_t *group, size_t rows, size_t *prompts,
                       struct forward_item *items, size_t *n)
@@ -331,13 +358,15 @@ static int take_batch(struct run *r, size_t *next, size_t *group, size_t rows, s
         if (status != PLUMB_OK)
             return status;
         const struct prompt *p = &r->prompts[*next];
+        const bool first = *n == 0 || *next == g->first; /* of the batch, of the group */
+        const int shared = first ? 0 : shared_with_neighbour(g, p), from = g->shared + shared;
         items[*n] = (struct forward_item){.prefix = g->prefix,
-                                          .tokens = p->tokens + g->shared,
-                                          .n_tokens = p->n - g->shared,
+                                          .tokens = p->tokens + from,
+                                          .n_tokens = p->n - from,
+                                          .n_shared = shared,
                                           .n_wanted = 1};
         prompts[*n] = (*next)++;
-        taken += (size_t)(p->n - g->shared);
-        ++*n;
+        taken += (size_t)items[(*n)++].n_tokens;
     }
     return PLUMB_OK;
 }

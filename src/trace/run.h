@@ -2,7 +2,7 @@
  * run.h - running a model over questions and recording the trace: the program's main loop.
  *
  * One prefill a question. Questions of a group share the part of their prompts that is the same to
- * the token, computed once; where option texts are scored, so do the options of a question, chained
+ * the token, computed once, and so do the questions of a batch that begin alike; where option texts are scored, so do the options of a question, chained
  * to it; the rest goes through the model in ragged batches. The batch grows until
  * it takes about two seconds, so that little is lost when the run is killed.
  */

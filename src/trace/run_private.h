@@ -8,7 +8,10 @@
 #include "model/forward.h"
 #include "trace/run.h"
 
-enum { SHORTEST_PREFIX = 8 }; /* tokens; sharing less is not worth a prefix */
+enum {
+    SHORTEST_PREFIX = 8, /* tokens; sharing less is not worth a prefix */
+    SHORTEST_SHARED = 4  /* nor a segment of attention */
+};
 
 /* One token sequence whose last position is the answer position. */
 struct prompt {
@@ -19,8 +22,9 @@ struct prompt {
 
 /* The questions of one group that are still to do. */
 struct group_plan {
-    size_t first, count; /* prompts[first .. first + count) */
+    size_t first, count; /* prompts[first .. first + count), sorted where they share */
     int shared;          /* tokens that all of them begin with */
+    bool neighbours;     /* beginnings that some have in common are computed once, too */
     struct prefix *prefix;
 };
 

@@ -143,6 +143,62 @@ static void any_prefix(struct setting *s)
     mem_free(residual);
 }
 
+/* Items that share a part of the beginning with the one before them, behind a prefix or none: chains of what is shared
+   twice, three times and not at all. */
+static void any_sharing_with_the_item_before(struct setting *s, struct random *r)
+{
+    struct plumb_error e;
+    struct prefix *prefix;
+    struct forward_item items[ITEMS];
+    float *residual = mem_array((s->layers + 1) * ITEMS * s->d, sizeof(float));
+    assert_int_equal(prefix_create(s->f, NULL, s->tokens[0], 4, NULL, &prefix, &e), PLUMB_OK);
+    for (int repeat = 0; repeat < 4; repeat++) {
+        const struct prefix *p = repeat % 2 ? prefix : NULL;
+        for (size_t i = 0; i < ITEMS; i++) {
+            const int most = 12 - prefix_length(p),
+                      shared = i ? (int)random_below(r, (uint64_t)most + 1) : 0,
+                      from = prefix_length(p) + shared;
+            items[i] = (struct forward_item){.prefix = p,
+                                             .tokens = s->tokens[i] + from,
+                                             .n_tokens = s->n[i] - from,
+                                             .n_shared = shared,
+                                             .n_wanted = 1};
+        }
+        run(s, items, ITEMS, residual);
+        for (size_t i = 0; i < ITEMS; i++)
+            expect_same(s, i, residual, i, ITEMS);
+    }
+    prefix_destroy(prefix);
+    mem_free(residual);
+}
+
+static void sharing_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    struct plumb_error e;
+    struct setting s;
+    char *folder = golden_path("llama", "");
+    setting_open(&s, folder, level_name(level_best()), PRECISION_F32);
+    struct prefix *prefix;
+    assert_int_equal(prefix_create(s.f, NULL, s.tokens[0], 4, NULL, &prefix, &e), PLUMB_OK);
+    struct forward_item items[] = {{.tokens = s.tokens[0], .n_tokens = 10},
+                                   {.tokens = s.tokens[1], .n_tokens = 2}};
+    static const int bad[] = {-1, 11, 1 << 30};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        items[1].n_shared = bad[i];
+        assert_int_equal(forward_run(s.f, items, 2, NULL, NULL, NULL, &e), PLUMB_INPUT);
+    }
+    items[1].n_shared = 10;
+    assert_int_equal(forward_run(s.f, items, 2, NULL, NULL, NULL, &e), PLUMB_OK);
+    items[1].prefix = prefix; /* another beginning than the item before */
+    assert_int_equal(forward_run(s.f, items, 2, NULL, NULL, NULL, &e), PLUMB_INPUT);
+    items[0].n_shared = 1; /* with nothing before it */
+    assert_int_equal(forward_run(s.f, items, 1, NULL, NULL, NULL, &e), PLUMB_INPUT);
+    prefix_destroy(prefix);
+    setting_close(&s);
+    mem_free(folder);
+}
+
 /* Wanting more positions changes none of them. */
 static void any_wanted(struct setting *s)
 {
@@ -180,6 +236,7 @@ static void check_model(const char *path)
             struct model *two = golden_model(path, level, (enum precision)p, 2);
             any_batch_and_order(&s, &r, two);
             any_prefix(&s);
+            any_sharing_with_the_item_before(&s, &r);
             any_wanted(&s);
             a_head_of_chosen_rows(&s);
             model_close(two);
@@ -321,6 +378,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_do_not_depend_on_threads_batch_order_or_prefix),
         cmocka_unit_test(a_hook_reads_and_writes_the_residual_stream),
-        cmocka_unit_test(wrong_items_are_refused), cmocka_unit_test(failed_allocations_are_errors)};
+        cmocka_unit_test(wrong_items_are_refused),
+        cmocka_unit_test(sharing_that_cannot_be_is_refused),
+        cmocka_unit_test(failed_allocations_are_errors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
