@@ -236,6 +236,12 @@ static inline double rows_metric(const struct sample *s, const double *weight, c
     return out[at];
 }
 
+static inline void rows_near(double value, double known, double tolerance)
+{
+    if (!(fabs(value - known) <= tolerance))
+        fail_msg("%.17g, known %.17g, differs by %.3g", value, known, value - known);
+}
+
 static inline void rows_close_to(const char *what, double value, double known, double tolerance)
 {
     if (!(fabs(value - known) <= tolerance * fmax(1, fabs(known))))
