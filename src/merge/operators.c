@@ -177,12 +177,14 @@ static void sparsify(const struct merge_tensor *m, int i, size_t first, size_t n
     }
 }
 
-/* W = base + lambda sum_i w_i delta_i, over the deltas that point where the weighted majority points (TIES, 0 counts as +),
-   divided by the sum of the weights that took part. delta: [n_inputs] blocks. */
-static void consensus(const struct merge_tensor *m, const float *base, const float *const *delta,
+/* W = base + lambda sum_i w_i delta_i, over the deltas that point where the weighted majority points
+   (TIES, 0 counts as +), divided by the sum of the weights that took part.
+   delta_i = factor_i (x_i - base), exact in double. */
+static void consensus(const struct merge_tensor *m, const float *base, const float *const *x,
                       size_t n, float *out)
 {
     const bool elect = m->method != MERGE_DARE_LINEAR;
+    double delta[MERGE_MODELS_MOST];
     for (size_t j = 0; j < n; j++) {
         double majority = 0, sum = 0, weights = 0;
         for (int i = 0; i < m->n_inputs; i++) {
