@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "calibrate/softmax.h"
-#include "calibrate/sum.h"
+#include "metric/sum.h"
 
 double *base_probabilities(const struct pair *p)
 {
@@ -78,8 +78,8 @@ double daca_official_loss(const struct pair *p, const double *target, const uint
         }
     }
     if (slope)
-        *slope = sum_value(&fall) / (double)n;
-    return sum_value(&loss) / (double)n;
+        *slope = sum_value(fall) / (double)n;
+    return sum_value(loss) / (double)n;
 }
 
 /* Fisher-Yates with the draws of one epoch. */

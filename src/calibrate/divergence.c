@@ -8,7 +8,7 @@
 #include <omp.h>
 
 #include "calibrate/softmax.h"
-#include "calibrate/sum.h"
+#include "metric/sum.h"
 
 double jensen_shannon(const double *p, const double *q, int k)
 {
@@ -71,11 +71,11 @@ static void average(const struct pair *p, struct divergence *d)
             sum_add(p->agree[i] ? &agree : &other, d->jsd[i * layers + l]);
             d->peak_count[l] += (size_t)d->peak[i] == l + 1;
         }
-        const double both = sum_value(&agree) + sum_value(&other);
+        const double both = sum_value(agree) + sum_value(other);
         const size_t n_agree = p->agreeing, n_other = p->n - n_agree;
         d->mean[l] = both / (double)p->n;
-        d->mean_agree[l] = n_agree ? sum_value(&agree) / (double)n_agree : NAN;
-        d->mean_disagree[l] = n_other ? sum_value(&other) / (double)n_other : NAN;
+        d->mean_agree[l] = n_agree ? sum_value(agree) / (double)n_agree : NAN;
+        d->mean_disagree[l] = n_other ? sum_value(other) / (double)n_other : NAN;
     }
 }
 

@@ -12,7 +12,7 @@
 
 #include "calibrate/minimise.h"
 #include "calibrate/softmax.h"
-#include "calibrate/sum.h"
+#include "metric/sum.h"
 
 enum { BLOCK = 128 };
 
@@ -117,7 +117,7 @@ static void sum_block(const struct dual_terms *t, const struct weighting *w, int
         }
     }
     for (int l = 0; l < n; l++)
-        out[l] = (struct term_sum){sum_value(&loss[l]), sum_value(&slope[l])};
+        out[l] = (struct term_sum){sum_value(loss[l]), sum_value(slope[l])};
 }
 
 /* Means of the n losses at each of the temperatures: out[point * n + loss]. False without memory. */
@@ -144,8 +144,8 @@ static bool evaluate(const struct dual_terms *t, const struct weighting *w, int 
             sum_add(&loss, part[b * cells + c].loss);
             sum_add(&slope, part[b * cells + c].slope);
         }
-        out[c].loss = sum_value(&loss) / (double)rows;
-        out[c].slope = sum_value(&slope) / (double)rows;
+        out[c].loss = sum_value(loss) / (double)rows;
+        out[c].slope = sum_value(slope) / (double)rows;
     }
     mem_free(part);
     return true;

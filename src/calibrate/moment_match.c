@@ -6,14 +6,14 @@
 #include <math.h>
 
 #include "calibrate/softmax.h"
-#include "calibrate/sum.h"
+#include "metric/sum.h"
 
 double mean_confidence(const struct pair *p, const double *logits, double tau)
 {
     struct sum s = {0};
     for (size_t i = 0; i < p->n; i++)
         sum_add(&s, confidence_at(pair_row(p, logits, i), p->options[i], 1 / tau));
-    return sum_value(&s) / (double)p->n;
+    return sum_value(s) / (double)p->n;
 }
 
 static bool has_spread(const struct pair *p)

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "calibrate/softmax.h"
-#include "calibrate/sum.h"
+#include "metric/sum.h"
 
 static bool is_used(const struct temperature_rows *r, size_t i)
 {
@@ -64,8 +64,8 @@ double temperature_loss(const struct temperature_rows *r, double beta, double *s
 {
     const struct state s = state_at(r, beta);
     if (slope)
-        *slope = sum_value(&s.slope) / (double)s.n;
-    return sum_value(&s.loss) / (double)s.n;
+        *slope = sum_value(s.slope) / (double)s.n;
+    return sum_value(s.loss) / (double)s.n;
 }
 
 /* Does any row used have two different logits? */
@@ -88,7 +88,7 @@ static double solve(const struct temperature_rows *r, double low, double high)
     double beta = 1;
     for (int step = 0; step < MOST_STEPS; step++) {
         const struct state s = state_at(r, beta);
-        const double g = sum_value(&s.slope), curvature = sum_value(&s.curvature);
+        const double g = sum_value(s.slope), curvature = sum_value(s.curvature);
         if (g == 0)
             return beta;
         if (g < 0)
@@ -119,11 +119,11 @@ int temperature_fit(const struct temperature_rows *r, const char *what, struct t
                          "temperature changes anything; was the model traced correctly?",
                          what, flat.n);
     double beta = low;
-    if (sum_value(&flat.slope) >= 0) {
+    if (sum_value(flat.slope) >= 0) {
         out->rim = TEMPERATURE_AT_MOST;
     } else {
         const struct state sharp = state_at(r, high);
-        if (sum_value(&sharp.slope) <= 0) {
+        if (sum_value(sharp.slope) <= 0) {
             out->rim = TEMPERATURE_AT_LEAST;
             beta = high;
         } else {
