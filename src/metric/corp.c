@@ -7,24 +7,36 @@
 #include "metric/isotonic.h"
 #include "metric/sum.h"
 
-/* Right answers and rows of each distinct confidence. */
-static void pool_ties(const struct sample *s, const double *weight, double *right, double *rows)
+/* Right answers and rows of the distinct confidences, those put together at once that are pooled whatever comes: a wrong
+   answer after anything, and anything after right answers only. No branch depends on the data, which nothing could
+   predict. Returns how many remain. */
+static size_t pool_obvious(const struct sample *s, const double *weight, double *right,
+                           double *rows)
 {
+    size_t at = 0, i = 0;
+    double run_right = 0, run_rows = 0;
     for (size_t t = 0; t < s->n_ties; t++) {
-        right[t] = rows[t] = 0;
-        for (size_t i = s->tie[t]; i < s->tie[t + 1]; i++) {
+        double tie_right = 0, tie_rows = 0;
+        for (; i < s->tie[t + 1]; i++) {
             const double w = weight ? weight[i] : 1;
-            right[t] += w * s->correct[i];
-            rows[t] += w;
+            tie_right += w * s->correct[i];
+            tie_rows += w;
         }
+        const bool joins = (tie_right <= 0) | (run_right >= run_rows);
+        at += !joins;
+        run_right = (joins ? run_right : 0) + tie_right;
+        run_rows = (joins ? run_rows : 0) + tie_rows;
+        right[at] = run_right;
+        rows[at] = run_rows;
     }
+    return at + 1;
 }
 
 METRIC_COMPUTE(compute_corp)
 {
     double *right = scratch->rows[0], *rows = scratch->rows[1], *brier = out;
-    pool_ties(s, weight, right, rows);
-    const size_t blocks = isotonic_pool(right, rows, s->n_ties, right, rows, NULL);
+    const size_t runs = pool_obvious(s, weight, right, rows);
+    const size_t blocks = isotonic_pool(right, rows, runs, right, rows, NULL);
     struct sum all = {0}, all_right = {0}, variance = {0};
     for (size_t j = 0; j < blocks; j++) {
         sum_add(&all, rows[j]);

@@ -72,7 +72,8 @@ static double decay(double x)
 {
     if (x > 0.0078125) /* the next term of the series, x^7 / 5040, is below 1e-18 */
         return exp(-x);
-    return 1 - x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6)))));
+    return 1 -
+           x * (1 - x * (1. / 2 - x * (1. / 6 - x * (1. / 24 - x * (1. / 120 - x * (1. / 720))))));
 }
 
 struct kernel_sums {
@@ -80,7 +81,7 @@ struct kernel_sums {
     double diagonal; /* sum_i r_i^2 */
 };
 
-static struct kernel_sums laplace_sums(const struct sample *s, const double *weight, double width)
+static struct kernel_sums laplace_sums(const struct sample *s, const double *weight, double rate)
 {
     struct sum diagonal = {0}, ties = {0}, below = {0};
     double e = 0, r = 0; /* E_i, and the residual of the tie before */
@@ -91,7 +92,7 @@ static struct kernel_sums laplace_sums(const struct sample *s, const double *wei
         double block_diagonal = 0, block_ties = 0, block_below = 0;
         for (; t < stop; t++) {
             const double c = s->confidence[i];
-            e = (e + r) * decay((c - previous) / width);
+            e = (e + r) * decay((c - previous) * rate);
             r = 0;
             for (; i < s->tie[t + 1]; i++) {
                 const double d = c - s->correct[i], wd = (weight ? weight[i] : 1) * d;
@@ -125,5 +126,5 @@ METRIC_COMPUTE(compute_mmce)
 {
     (void)m, (void)o, (void)scratch, (void)reason;
     const double n = sum_weights(weight, s->n);
-    *out = sqrt(fmax(laplace_sums(s, weight, 0.4).all, 0)) / n;
+    *out = sqrt(fmax(laplace_sums(s, weight, 1 / 0.4).all, 0)) / n;
 }

@@ -40,6 +40,7 @@ struct metric_scratch {
     double *grid[4]; /* [METRIC_GRID] each */
     /* What smooth.c and others keep from one draw to the next, on the same sample. */
     double smooth_start; /* where the search for smooth ECE's width begins; 0 = anywhere */
+    double smooth_slope; /* how steeply its gap falls there; 0 = unknown */
 };
 enum { METRIC_GRID = 4096 };
 int metric_scratch_create(const struct sample *s, struct metric_scratch *out,

@@ -16,6 +16,13 @@ uint64_t order_key(double unit)
     return bits; /* the bits of numbers >= 0 are ordered as the numbers are */
 }
 
+double order_value(uint64_t key)
+{
+    double unit;
+    memcpy(&unit, &key, sizeof unit);
+    return unit;
+}
+
 static size_t digit_of(uint64_t key, int digit)
 {
     return (size_t)(key >> (digit * DIGIT_BITS)) & (BUCKETS - 1);

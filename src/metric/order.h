@@ -12,6 +12,7 @@
 
 /* A key with the same order as the number; for numbers in [0, 1], where it is below 2^62. -0 and 0 are equal. */
 uint64_t order_key(double unit);
+double order_value(uint64_t key); /* the number again */
 
 struct order_pair {
     uint64_t key;

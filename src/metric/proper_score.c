@@ -20,28 +20,48 @@ METRIC_COMPUTE(compute_brier)
            sum_weights(weight, s->n);
 }
 
-/* (1/n) sum_i sum_k (p_ik - [k = l_i])^2, in [0, 2]: sum_k p_k^2 + 1 - 2 p_l. */
-static double squared_distance(const double *p, int k, int32_t label)
+enum { UNIT_CLASSES = 32 };
+
+/* sum_k (p_k - [k = label])^2. unit: the rows of the identity, [k, k]; null where k is above UNIT_CLASSES. */
+static inline double squared_distance(const double *p, int k, int32_t label, const double *unit)
 {
-    double sum = 0;
-    for (int j = 0; j < k; j++) {
-        const double d = p[j] - (j == label);
+    double rest = 0;
+    if (!unit) {
+        for (int j = 0; j < k; j++) {
+            const double d = p[j] - (j == label);
+            rest += d * d;
+        }
+        return rest;
+    }
+    const double *truth = unit + (size_t)label * (size_t)k;
+    sum_pair sum = {0};
+    int j = 0;
+    for (; j < k - 1; j += 2) {
+        const sum_pair d = sum_load(p + j) - sum_load(truth + j);
         sum += d * d;
     }
-    return sum;
+    if (j < k)
+        rest = (p[j] - truth[j]) * (p[j] - truth[j]);
+    return sum[0] + sum[1] + rest;
 }
 
+/* (1/n) sum_i sum_k (p_ik - [k = l_i])^2, in [0, 2]. */
 METRIC_COMPUTE(compute_brier_multiclass)
 {
     (void)m, (void)o, (void)scratch, (void)reason;
+    double room[UNIT_CLASSES * UNIT_CLASSES];
+    const int k = s->k;
+    const double *unit = k <= UNIT_CLASSES ? room : NULL;
+    for (int i = 0; unit && i < k * k; i++)
+        room[i] = i % (k + 1) == 0;
     struct sum all = {0};
     for (size_t from = 0; from < s->n; from += SUM_BLOCK) {
         const size_t to = s->n - from < SUM_BLOCK ? s->n : from + SUM_BLOCK;
-        double block = 0;
+        double block[2] = {0};
         for (size_t i = from; i < to; i++)
-            block += (weight ? weight[i] : 1) *
-                     squared_distance(s->probability + i * (size_t)s->k, s->k, s->label[i]);
-        sum_add(&all, block);
+            block[i & 1] += (weight ? weight[i] : 1) *
+                            squared_distance(s->probability + i * (size_t)k, k, s->label[i], unit);
+        sum_add(&all, block[0] + block[1]);
     }
     *out = sum_value(all) / sum_weights(weight, s->n);
 }

@@ -33,6 +33,8 @@ void sample_free(struct sample *s)
     mem_free(s->option_mass);
     mem_free(s->tie);
     mem_free(s->class_order);
+    mem_free(s->class_probability);
+    mem_free(s->class_outcome);
     *s = (struct sample){0};
 }
 
@@ -452,14 +454,19 @@ static int order_classes(struct sample *s, struct order_pair *pairs, struct orde
     if (k == 0)
         return PLUMB_OK;
     s->class_order = mem_array(s->n, k * sizeof *s->class_order);
-    if (!s->class_order)
+    s->class_probability = mem_array(s->n, k * sizeof *s->class_probability);
+    s->class_outcome = mem_array(s->n, k * sizeof *s->class_outcome);
+    if (!s->class_order || !s->class_probability || !s->class_outcome)
         return error_memory(e, "the order of the classes");
     for (size_t c = 0; c < k; c++) {
         for (size_t i = 0; i < s->n; i++)
             pairs[i] = (struct order_pair){order_key(s->probability[i * k + c]), (uint32_t)i};
         order_pairs(pairs, spare, s->n);
-        for (size_t i = 0; i < s->n; i++)
+        for (size_t i = 0; i < s->n; i++) {
             s->class_order[c * s->n + i] = pairs[i].index;
+            s->class_probability[c * s->n + i] = order_value(pairs[i].key);
+            s->class_outcome[c * s->n + i] = s->label[pairs[i].index] == (int32_t)c;
+        }
     }
     return PLUMB_OK;
 }

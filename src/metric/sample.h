@@ -38,6 +38,8 @@ struct sample {
     size_t n_ties;       /* distinct confidences */
     uint32_t *
         class_order; /* [k, n]: for each class the rows by ascending probability of it; null where k is 0 */
+    double *class_probability; /* [k, n] in that order: the probability of the class */
+    double *class_outcome;     /* [k, n] in that order: 1 where the label is the class, else 0 */
 
     int n_groups;
     const char *const *groups; /* [n_groups] names; belong to the scores */

@@ -53,21 +53,6 @@ static void make_tables(void)
 
 /* ---- Rows to the grid ------------------------------------------------------------------------- */
 
-/* Lagrange weights of the nodes -3..4 for a point at x in [0, 1). */
-static void lagrange(double x, double weight[8])
-{
-    static const double scale[8] = {-1.0 / 5040, 1.0 / 720, -1.0 / 240, 1.0 / 144,
-                                    -1.0 / 144,  1.0 / 240, -1.0 / 720, 1.0 / 5040};
-    double below[8], above = 1;
-    below[0] = 1;
-    for (int m = 1; m < 8; m++)
-        below[m] = below[m - 1] * (x + 4 - m); /* product of x - node over the nodes below node m */
-    for (int m = 7; m >= 0; m--) {
-        weight[m] = below[m] * above * scale[m];
-        above *= x + 3 - m;
-    }
-}
-
 static int mirror(int g)
 {
     return g < 0 ? -1 - g : g >= GRID ? 2 * GRID - 1 - g : g;
@@ -82,23 +67,51 @@ static double tie_residual(const struct sample *s, const double *weight, size_t 
     return r;
 }
 
+/* What the rows of one cell give to its eight nodes: pair j holds those j + 0.5 steps below and above the middle. */
+struct cell {
+    int first; /* node of the lowest */
+    sum_pair node[4];
+};
+
+/* Lagrange weights by the distance u from the middle of the cell, nodes n_j = j + 0.5 on either side:
+     L(+-j) = prod_{i != j} (u^2 - n_i^2) (n_j +- u) / ( 2 n_j prod_{i != j} (n_j^2 - n_i^2) ). */
+static inline void cell_add(struct cell *cell, double u, double r)
+{
+    const double a = u * u - 0.25, b = u * u - 2.25, c = u * u - 6.25, d = u * u - 12.25;
+    const double ab = r * (a * b), cd = r * (c * d);
+    const sum_pair way = {-u, u};
+    cell->node[0] += b * cd * (-1. / 144) * (way + 0.5);
+    cell->node[1] += a * cd * (1. / 240) * (way + 1.5);
+    cell->node[2] += d * ab * (-1. / 720) * (way + 2.5);
+    cell->node[3] += c * ab * (1. / 5040) * (way + 3.5);
+}
+
+static void cell_flush(const struct cell *cell, double *grid)
+{
+    for (int j = 0; j < 4; j++) {
+        grid[mirror(cell->first + 3 - j)] += cell->node[j][0];
+        grid[mirror(cell->first + 4 + j)] += cell->node[j][1];
+    }
+}
+
 static void spread(const struct sample *s, const double *weight, double *grid)
 {
     memset(grid, 0, GRID * sizeof *grid);
+    struct cell cell = {.first = -4};
+    size_t i = 0;
     for (size_t t = 0; t < s->n_ties; t++) {
-        const double r = tie_residual(s, weight, t);
-        const double x = s->confidence[s->tie[t]] * GRID - 0.5, node = floor(x);
-        double share[8];
-        lagrange(x - node, share);
-        const int first = (int)node - 3;
-        if (first >= 0 && first + 8 <= GRID) {
-            for (int m = 0; m < 8; m++)
-                grid[first + m] += r * share[m];
-        } else {
-            for (int m = 0; m < 8; m++)
-                grid[mirror(first + m)] += r * share[m];
+        const double x = s->confidence[i] * GRID - 0.5;
+        const int node = (int)(x + 1) - 1; /* floor; x >= -0.5 */
+        if (node - 3 != cell.first) {
+            cell_flush(&cell, grid);
+            cell = (struct cell){.first = node - 3};
         }
+        double r = 0;
+        for (; i < s->tie[t + 1]; i++)
+            r += (weight ? weight[i] : 1) * (s->confidence[i] - s->correct[i]);
+        cell_add(&cell, x - node - 0.5, r);
     }
+    cell_flush(&cell, grid);
 }
 
 /* ---- The cosine transform --------------------------------------------------------------------- */
@@ -127,11 +140,12 @@ static void transform_four(const double *even, const double *odd, const struct c
     }
 }
 
-/* a[k] for k < modes (even), from the grid, which is destroyed. */
-static void transform(double *grid, int modes, double total, sum_pair *lanes, double *a)
+/* The grid becomes the sums and the differences of its mirrored halves. */
+static void fold(double *grid)
 {
     double *even = grid, *odd = grid + GRID / 2;
-    for (int g = 0; g < GRID / 4; g++) { /* fold in place: pairs (g, mirror) and (h, mirror) */
+    for (int g = 0; g < GRID / 4;
+         g++) { /* in place: g and h = GRID / 2 - 1 - g, and their mirror images */
         const int h = GRID / 2 - 1 - g;
         const double g0 = grid[g], g1 = grid[GRID - 1 - g], h0 = grid[h], h1 = grid[GRID - 1 - h];
         even[g] = g0 + g1;
@@ -139,9 +153,14 @@ static void transform(double *grid, int modes, double total, sum_pair *lanes, do
         odd[g] = g0 - g1;
         odd[h] = h0 - h1;
     }
+}
+
+/* a[k] for k < modes (even), from the folded grid. */
+static void transform(const double *grid, int modes, double total, sum_pair *lanes, double *a)
+{
     memset(lanes, 0, (size_t)modes * sizeof *lanes);
     for (int g = 0; g < GRID / 2; g += 4)
-        transform_four(even, odd, &of_grid, g, modes, lanes);
+        transform_four(grid, grid + GRID / 2, &of_grid, g, modes, lanes);
     for (int k = 0; k < modes; k++)
         a[k] = (lanes[k][0] + lanes[k][1]) / total;
 }
@@ -290,59 +309,64 @@ static double error_at(struct smooth *f, double width)
         return window_error(f->s, f->weight, width, f->total, f->b);
     const int modes = modes_for(width);
     if (modes > f->modes) {
-        f->modes = modes_for(fmax(0.8 * width, COSINE_LEAST_WIDTH)); /* some to spare */
-        spread(f->s, f->weight, f->grid);
+        if (f->modes == 0) {
+            spread(f->s, f->weight, f->grid);
+            fold(f->grid);
+        }
+        f->modes = modes_for(fmax(0.9 * width, COSINE_LEAST_WIDTH)); /* some to spare */
         transform(f->grid, f->modes, f->total, f->lanes, f->a);
     }
     return evaluate(f->a, width, SMOOTH_MIDPOINTS, &of_midpoints, f->b);
 }
 
-/* Widths are whole multiples of 2^-22, as the halvings of [0, 1] give them. */
+/* Widths are whole multiples of 2^-22, as the halvings of [0, 1] give them. gap(s) = smECE_s - s falls at least as fast
+   as -s does, so the crossing lies within gap(s) of s. */
 struct bracket {
-    long low, high;      /* smECE_low > low (or low is below the least width); smECE_high <= high */
-    double error_high;   /* smECE_high; < 0 = not computed */
-    double s[2], gap[2]; /* the last two widths, and smECE_s - s there */
-    int known;
+    long low, high;    /* smECE_low > low, or low is below the least width; smECE_high <= high */
+    double error_high; /* smECE_high; < 0 = not computed */
+    double s, gap;     /* at the last width that was tried */
+    double slope;      /* of the gap, <= -1; a guess until two widths were tried */
+    int tried;
 };
 
 static void narrow(struct smooth *f, struct bracket *b, long at)
 {
     const double width = ldexp((double)at, -HALVES), error = error_at(f, width);
-    b->s[0] = b->s[1], b->gap[0] = b->gap[1];
-    b->s[1] = width, b->gap[1] = error - width;
-    b->known++;
-    if (width < error) {
+    const double gap = error - width, slope = (gap - b->gap) / (width - b->s);
+    if (b->tried++ > 0)
+        b->slope = slope < -1 ? slope : -1;
+    b->s = width;
+    b->gap = gap;
+    if (gap > 0) {
         b->low = at;
     } else {
         b->high = at;
         b->error_high = error;
+        if (gap > -ldexp(1, -HALVES) && at - 1 > b->low)
+            b->low = at - 1; /* the crossing is nearer than one step */
     }
-}
-
-/* Where smECE_s = s by the secant through the last two; with one only, as if smECE did not depend on s. */
-static double crossing(const struct bracket *b)
-{
-    const double slope = b->known < 2 ? -1 : (b->gap[1] - b->gap[0]) / (b->s[1] - b->s[0]);
-    return b->s[1] - b->gap[1] / (slope < -1 ? slope : -1);
 }
 
 double smooth_error(const struct sample *s, const double *weight, struct metric_scratch *scratch,
                     double *width)
 {
     struct smooth f = smooth_start(s, weight, scratch);
-    struct bracket b = {(long)floor(ldexp(LEAST_WIDTH, HALVES)), 1L << HALVES, -1, {0}, {0}, 0};
+    struct bracket b = {.low = (long)floor(ldexp(LEAST_WIDTH, HALVES)),
+                        .high = 1L << HALVES,
+                        .error_high = -1,
+                        .slope = scratch->smooth_slope < -1 ? scratch->smooth_slope : -1};
     double next = scratch->smooth_start > 0 ? scratch->smooth_start : 0.1;
-    for (int step = 0; b.high - b.low > 1; step++) {
+    while (b.high - b.low > 1) {
         long at = (long)floor(ldexp(next, HALVES)) + 1;
-        if (step >= 12 &&
-            step % 2 == 0) /* smECE_s is not what a secant likes: halve now and then */
+        if (b.tried >= 12 && b.tried % 2 == 0) /* not what a secant likes: halve now and then */
             at = b.low + (b.high - b.low) / 2;
         at = at <= b.low ? b.low + 1 : at >= b.high ? b.high - 1 : at;
         narrow(&f, &b, at);
-        next = crossing(&b);
+        next = b.s - b.gap / b.slope;
     }
     const double found = ldexp((double)b.high, -HALVES);
     scratch->smooth_start = found;
+    scratch->smooth_slope = b.slope;
     if (width)
         *width = found;
     return b.error_high >= 0 ? b.error_high : error_at(&f, found);
