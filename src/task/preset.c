@@ -13,76 +13,68 @@
 
 #include "base/utf8.h"
 
-/* A preset is these texts in this order: instruction, then per question context, question, options,
- * cue. */
-struct preset_text {
-    const char *name;
-    const char *instruction;
+/* How the parts of a prompt are set, in this order: instruction, examples, then the question with its context, options
+ * and cue. */
+struct layout {
     const char *after_instruction;
     const char *before_context, *after_context;
     const char *before_question, *after_question;
-    const char *after_letter, *after_option;
-    const char *cue;           /* up to the answer position */
+    const char *after_letter, *after_option; /* null: options are not listed */
+    const char *cue;                         /* up to the answer position */
     const char *before_letter; /* of an answer: the letter's token text is before_letter + letter */
     const char *after_example;
 };
 
-static const struct preset_text texts[] = {
-    [PRESET_CLEAN] = {.name = "clean",
-                      .instruction = "The following are multiple choice questions (with answers).",
-                      .after_instruction = "\n\n",
-                      .before_context = "",
-                      .after_context = "\n",
-                      .before_question = "",
-                      .after_question = "\n",
-                      .after_letter = ". ",
-                      .after_option = "\n",
-                      .cue = "Answer:",
-                      .before_letter = " ",
-                      .after_example = "\n\n"},
-    [PRESET_DACA] = {.name = "daca",
-                     .instruction =
-                         "The following are multi choice questions. Give ONLY the correct "
-                         "option, no other words or explanation:",
-                     .after_instruction = "\n",
-                     .before_context = "Context: ",
-                     .after_context = "\n",
-                     .before_question = "Question: ",
-                     .after_question = "\n",
-                     .after_letter = ": ",
-                     .after_option = "\n",
-                     .cue = "Answer: ",
-                     .before_letter = "",
-                     .after_example = "\n\n"},
-    [PRESET_CHAT] = {.name = "chat",
-                     .instruction = "Answer the following multiple choice question with the letter "
-                                    "of the right option only.",
-                     .after_instruction = "\n\n",
-                     .before_context = "",
-                     .after_context = "\n",
-                     .before_question = "",
-                     .after_question = "\n",
-                     .after_letter = ". ",
-                     .after_option = "\n",
-                     .cue = "Answer:",
-                     .before_letter = " ",
-                     .after_example = "\n\n"},
+static const struct layout layout_clean = {.after_instruction = "\n\n",
+                                           .before_context = "",
+                                           .after_context = "\n",
+                                           .before_question = "",
+                                           .after_question = "\n",
+                                           .after_letter = ". ",
+                                           .after_option = "\n",
+                                           .cue = "Answer:",
+                                           .before_letter = " ",
+                                           .after_example = "\n\n"};
+static const struct layout layout_daca = {.after_instruction = "\n",
+                                          .before_context = "Context: ",
+                                          .after_context = "\n",
+                                          .before_question = "Question: ",
+                                          .after_question = "\n",
+                                          .after_letter = ": ",
+                                          .after_option = "\n",
+                                          .cue = "Answer: ",
+                                          .before_letter = "",
+                                          .after_example = "\n\n"};
+/* ARC's prompt in lm-evaluation-harness (arc_easy.yaml): the answer is an option's text. */
+static const struct layout layout_texts = {.after_instruction = "\n\n",
+                                           .before_context = "",
+                                           .after_context = "\n",
+                                           .before_question = "Question: ",
+                                           .after_question = "\n",
+                                           .cue = "Answer:",
+                                           .before_letter = " ",
+                                           .after_example = "\n\n"};
+
+struct preset_text {
+    const char *name;
+    const char *instruction;
+    const struct layout *layout;
 };
 
-/* Where the answer is an option's text: ARC's prompt in lm-evaluation-harness (arc_easy.yaml). Only
- * `clean` has one. */
-static const struct preset_text text_answers = {.name = "clean, answers as text",
-                                                .instruction = "",
-                                                .after_instruction = "\n\n",
-                                                .before_context = "",
-                                                .after_context = "\n",
-                                                .before_question = "Question: ",
-                                                .after_question = "\n",
-                                                .after_letter = "",
-                                                .after_option = "",
-                                                .cue = "Answer:",
-                                                .before_letter = " ",
-                                                .after_example = "\n\n"};
+static const struct preset_text texts[] = {
+    [PRESET_CLEAN] = {"clean", "The following are multiple choice questions (with answers).",
+                      &layout_clean},
+    [PRESET_DACA] = {"daca",
+                     "The following are multi choice questions. Give ONLY the correct option, no "
+                     "other words or explanation:",
+                     &layout_daca},
+    [PRESET_CHAT] = {"chat",
+                     "Answer the following multiple choice question with the letter of the right "
+                     "option only.",
+                     &layout_clean},
+};
+/* Only `clean` has one. */
+static const struct preset_text text_answers = {"clean, answers as text", "", &layout_texts};
 
 enum { PRESET_COUNT = sizeof texts / sizeof *texts };
 
@@ -107,6 +99,11 @@ static const struct preset_text *texts_of(const struct preset *p)
     return p->answers_text ? &text_answers : &texts[p->kind];
 }
 
+static const struct layout *layout_of(const struct preset *p)
+{
+    return texts_of(p)->layout;
+}
+
 static const char *instruction_of(const struct preset *p)
 {
     return p->instruction ? p->instruction : texts_of(p)->instruction;
@@ -114,16 +111,16 @@ static const char *instruction_of(const struct preset *p)
 
 void preset_letter(const struct preset *p, int i, char out[4])
 {
-    snprintf(out, 4, "%s%c", texts[p->kind].before_letter, 'A' + i);
+    snprintf(out, 4, "%s%c", layout_of(p)->before_letter, 'A' + i);
 }
 
 void preset_answer_text(const struct preset *p, const struct question *q, int i, struct buffer *out)
 {
-    buffer_puts(out, texts_of(p)->before_letter);
+    buffer_puts(out, layout_of(p)->before_letter);
     buffer_puts(out, q->options[i]);
 }
 
-static void add_question(const struct preset_text *t, const struct question *q, struct buffer *out)
+static void add_question(const struct layout *t, const struct question *q, struct buffer *out)
 {
     if (*q->context) {
         buffer_puts(out, t->before_context);
@@ -133,7 +130,7 @@ static void add_question(const struct preset_text *t, const struct question *q, 
     buffer_puts(out, t->before_question);
     buffer_puts(out, q->text);
     buffer_puts(out, t->after_question);
-    for (int i = 0; i < q->n_options && t != &text_answers; i++) {
+    for (int i = 0; i < q->n_options && t->after_letter; i++) {
         buffer_putc(out, (char)('A' + i));
         buffer_puts(out, t->after_letter);
         buffer_puts(out, q->options[i]);
@@ -167,7 +164,7 @@ static int find_group(const struct question_set *s, const char *group)
 static int add_examples(const struct preset *p, const char *group, struct buffer *out,
                         struct plumb_error *e)
 {
-    const struct preset_text *t = texts_of(p);
+    const struct layout *t = layout_of(p);
     const struct question_set *s = p->shots_from;
     int from = find_group(s, group), found = 0;
     for (size_t i = 0; i < s->count && found < p->shots; i++) {
@@ -228,7 +225,7 @@ int preset_header(const struct preset *p, const char *group, struct buffer *out,
         return status;
     if (*instruction) {
         add_instruction(instruction, group ? group : "", out);
-        buffer_puts(out, texts_of(p)->after_instruction);
+        buffer_puts(out, layout_of(p)->after_instruction);
     }
     if (p->shots && (status = add_examples(p, group, out, e)))
         return status;
@@ -237,30 +234,30 @@ int preset_header(const struct preset *p, const char *group, struct buffer *out,
 
 const char *preset_answer_begin(const struct preset *p)
 {
-    return p->kind == PRESET_CHAT ? texts[PRESET_CHAT].cue : "";
+    return p->kind == PRESET_CHAT ? layout_of(p)->cue : "";
 }
 
 int preset_question(const struct preset *p, const struct question *q, struct buffer *out,
                     struct plumb_error *e)
 {
-    add_question(texts_of(p), q, out);
+    add_question(layout_of(p), q, out);
     if (p->kind != PRESET_CHAT)
-        buffer_puts(out, texts_of(p)->cue);
+        buffer_puts(out, layout_of(p)->cue);
     return out->failed ? error_memory(e, "the prompt") : PLUMB_OK;
 }
 
 static struct hash128 hash_text(const char *s)
 {
-    return hash_bytes(s, strlen(s));
+    return hash_bytes(s ? s : "", s ? strlen(s) : 0);
 }
 
 /* Hashes the texts themselves, so that a wording changed here changes the hash without anyone
  * remembering to. */
 struct hash128 preset_hash(const struct preset *p)
 {
-    const struct preset_text *t = texts_of(p);
+    const struct layout *t = layout_of(p);
     struct hash128 parts[] = {
-        hash_text(t->name),
+        hash_text(texts_of(p)->name),
         hash_text(instruction_of(p)),
         hash_text(t->after_instruction),
         hash_text(t->before_context),
