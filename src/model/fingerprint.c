@@ -130,7 +130,7 @@ static bool cache_read(const char *path, struct hash128 *out)
     return read;
 }
 
-int model_fingerprint(struct model *m, struct hash128 *out, struct plumb_error *e)
+int model_fingerprint(const struct model *m, struct hash128 *out, struct plumb_error *e)
 {
     char path[PATH_MAX];
     if (m->source) {

@@ -66,7 +66,7 @@ size_t model_weight_bytes(const struct model *m);    /* resident, in the compute
 double model_flops_per_token(const struct model *m); /* of the linear layers of all blocks */
 /* Hash of configuration and of every tensor's name, type, shape and bytes. Computed on first use,
    cached in the user's cache folder by path, size and time of change. */
-int model_fingerprint(struct model *m, struct hash128 *out, struct plumb_error *e);
+int model_fingerprint(const struct model *m, struct hash128 *out, struct plumb_error *e);
 const struct tensors *model_tensors(const struct model *m);
 
 #endif

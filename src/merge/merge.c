@@ -1,0 +1,207 @@
+/*
+ * merge.c - see merge.h.
+ */
+#include "merge/merge.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "model/model_write.h"
+
+/* What one tensor's blocks share while they are made. */
+struct pour {
+    const struct merge_item *item;
+    struct model_writer *writer;
+    size_t i;                  /* of the tensor in the output */
+    struct merge_sums *sums;   /* [blocks] */
+    struct plumb_error *error; /* of the first block that failed */
+    int status;
+    size_t bad; /* the first element that is no number or too large; SIZE_MAX = none */
+};
+
+/* The first of n values that the type cannot hold, n where it holds all. */
+static size_t first_unfit(const float *x, size_t n, enum dtype type)
+{
+    const float most =
+        type == DTYPE_F16 ? 65519.0f : 3.4028235e38f; /* f16: what still rounds to 65504 */
+    size_t unfit = 0;
+    for (size_t j = 0; j < n; j++)
+        unfit += !(fabsf(x[j]) <= most);
+    if (unfit == 0)
+        return n;
+    for (size_t j = 0; j < n; j++)
+        if (!(fabsf(x[j]) <= most))
+            return j;
+    return n;
+}
+
+static void pour_failed(struct pour *p, int status, const struct plumb_error *e, size_t bad)
+{
+#pragma omp critical(merge_pour)
+    {
+        if (bad < p->bad)
+            p->bad = bad;
+        if (p->status == PLUMB_OK || p->status == PLUMB_INPUT) {
+            p->status = status;
+            if (e)
+                *p->error = *e;
+        }
+    }
+}
+
+static void pour_block(struct pour *p, size_t block, float *room)
+{
+    const struct merge_tensor *m = &p->item->merge;
+    const size_t first = block * MERGE_BLOCK;
+    const size_t n = m->elements - first < MERGE_BLOCK ? m->elements - first : MERGE_BLOCK;
+    struct plumb_error e = {0};
+    float *out = room, *scratch = room + MERGE_BLOCK;
+    int status = merge_block(m, first, n, out, scratch, &p->sums[block], &e);
+    const size_t unfit = status == PLUMB_OK ? first_unfit(out, n, p->item->type) : n;
+    if (unfit < n) {
+        pour_failed(p, PLUMB_INPUT, NULL, first + unfit);
+        return;
+    }
+    if (status == PLUMB_OK)
+        status = model_writer_put_f32(p->writer, p->i, first, out, n, &e);
+    if (status != PLUMB_OK)
+        pour_failed(p, status, &e, SIZE_MAX);
+}
+
+/* Which input holds something that is no finite number at this element? */
+static int name_unfit(const struct merge_plan *plan, const struct merge_item *item, size_t element,
+                      struct plumb_error *e)
+{
+    for (int i = 0; i < plan->n_models; i++) {
+        const struct tensor *x = item->views[i].x;
+        float block[256];
+        const size_t size = dtype_block_elements(x->type);
+        dtype_to_f32(x->type, x->data + element / size * dtype_block_bytes(x->type), size, block);
+        if (item->views[i].rows == ROWS_SAME && !isfinite(block[element % size]))
+            return error_set(
+                e, PLUMB_INPUT, "%s: tensor '%s', element %zu is %g; refusing to merge it",
+                model_path(plan->models[i]), x->name, element, (double)block[element % size]);
+    }
+    return error_set(e, PLUMB_INPUT,
+                     "tensor '%s', element %zu: the merge is no finite number of type %s; choose "
+                     "f32 or smaller weights",
+                     item->x->name, element, dtype_name(item->type));
+}
+
+static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w, int threads,
+                       struct merge_sums *all, struct plumb_error *e)
+{
+    struct merge_item *item = &plan->items[i];
+    if (item->copied)
+        return model_writer_put(w, i, 0, item->x->data, item->x->bytes, e);
+    int status = merge_tensor_prepare(&item->merge, threads, e);
+    if (status != PLUMB_OK)
+        return status;
+    const size_t blocks = (item->merge.elements + MERGE_BLOCK - 1) / MERGE_BLOCK;
+    const size_t room = (size_t)(item->merge.n_inputs + 2) * MERGE_BLOCK;
+    struct pour p = {.item = item, .writer = w, .i = i, .error = e, .bad = SIZE_MAX};
+    p.sums = mem_zalloc(blocks ? blocks : 1, sizeof *p.sums);
+    if (!p.sums)
+        return error_memory(e, "the sums of a tensor");
+#pragma omp parallel num_threads(threads)
+    {
+        float *mine = mem_aligned(room, sizeof *mine);
+#pragma omp for schedule(dynamic)
+        for (size_t b = 0; b < blocks; b++) {
+            if (mine) {
+                pour_block(&p, b, mine);
+            } else {
+                struct plumb_error none = {0};
+                error_memory(&none, "blocks of a tensor");
+                pour_failed(&p, PLUMB_MACHINE, &none, SIZE_MAX);
+            }
+        }
+        mem_free(mine);
+    }
+    *all = (struct merge_sums){0};
+    for (size_t b = 0; b < blocks; b++)
+        merge_sums_add(all, &p.sums[b]);
+    mem_free(p.sums);
+    merge_tensor_compare(&item->merge, all);
+    for (int m = 0; m < plan->n_models; m++) /* what was read is given back to the file */
+        file_map_forget(&model_tensors(plan->models[m])->files[item->views[m].x->file],
+                        item->views[m].x->data, item->views[m].x->bytes);
+    return p.bad != SIZE_MAX ? name_unfit(plan, item, p.bad, e) : p.status;
+}
+
+static void add_to_report(struct merge_report *r, const struct merge_item *item)
+{
+    const struct merge_tensor *m = &item->merge;
+    if (item->copied)
+        return;
+    r->lerped += m->is_lerp;
+    if (isfinite(m->cosine) && !(m->cosine >= r->smallest_cosine)) { /* also while that is NaN */
+        r->smallest_cosine = m->cosine;
+        snprintf(r->smallest_name, sizeof r->smallest_name, "%s", item->x->name);
+    }
+    if (m->arc_gap > r->largest_arc_gap)
+        r->largest_arc_gap = m->arc_gap;
+}
+
+static int pour_all(struct merge_plan *p, struct model_writer *w,
+                    const struct merge_write_options *o, struct merge_report *report,
+                    struct plumb_error *e)
+{
+    const int threads = o->threads > 0 ? o->threads : omp_get_max_threads();
+    struct merge_sums whole = {0};
+    size_t total = 0;
+    for (size_t i = 0; i < p->n; i++)
+        total += p->items[i].x->elements;
+    size_t done = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        struct merge_sums sums = {0};
+        const int status = pour_tensor(p, i, w, threads, &sums, e);
+        if (status != PLUMB_OK)
+            return status;
+        merge_sums_add(&whole, &sums);
+        add_to_report(report, &p->items[i]);
+        done += p->items[i].x->elements;
+        if (!progress_report(o->progress, done >> 20, total >> 20, "M weights", NULL))
+            return error_set(e, PLUMB_NO, "stopped; nothing was written");
+    }
+    report->relative_change = whole.aa > 0 ? sqrt(whole.change / whole.aa) : NAN;
+    return PLUMB_OK;
+}
+
+int merge_write(struct merge_plan *p, const char *out, const struct merge_write_options *o,
+                struct merge_report *report, struct plumb_error *e)
+{
+    const struct model_write_options write = {.tokenizer_from = o->tokenizer_from,
+                                              .shard_bytes = o->shard_bytes};
+    struct model_writer *w = NULL;
+    struct buffer card = BUFFER_EMPTY;
+    *report =
+        (struct merge_report){.tensors = p->n, .smallest_cosine = NAN, .relative_change = NAN};
+    struct tensor *plan = mem_array(p->n, sizeof *plan);
+    if (!plan)
+        return error_memory(e, "the plan of a merge");
+    for (size_t i = 0; i < p->n; i++) {
+        plan[i] = *p->items[i].x;
+        plan[i].type = p->items[i].type;
+        size_t bytes;
+        if (dtype_bytes(plan[i].type, plan[i].elements, &bytes))
+            report->bytes += bytes;
+    }
+    int status = model_writer_open(out, p->models[p->like], plan, p->n, &write, &w, e);
+    mem_free(plan);
+    if (status == PLUMB_OK)
+        status = pour_all(p, w, o, report, e);
+    if (status == PLUMB_OK)
+        status = merge_card(p, report, &card, e);
+    if (status == PLUMB_OK)
+        status = model_writer_note(w, "merge_card.json", card.data, card.size, e);
+    buffer_free(&card);
+    if (status == PLUMB_OK)
+        return model_writer_commit(w, e);
+    model_writer_abandon(w);
+    return status;
+}
