@@ -87,9 +87,9 @@ struct comparing {
     const struct measure_options *o;
     const struct choice *choice;
     struct pairs pairs;
-    struct units units;        /* of the rows of a */
-    double smooth_start[2];    /* of a and b whole */
-    double *value_a, *value_b; /* [choice->n] */
+    struct units units;                     /* of the rows of a */
+    struct metric_scratch start_a, start_b; /* what both whole left: where searches begin */
+    double *value_a, *value_b;              /* [choice->n] */
     const char **reason_a, **reason_b;
     double *drawn; /* [draws, choice->n] differences */
     int failed;    /* threads that had no memory */
@@ -147,8 +147,8 @@ static void difference_share(void *context, int share, int shares)
         double *drawn = c->drawn + (size_t)d * c->choice->n;
         units_draw(&c->units, c->o->seed, (uint64_t)d, r.times);
         weigh_both(c, &r);
-        r.a.smooth_start = c->smooth_start[0];
-        r.b.smooth_start = c->smooth_start[1];
+        metric_scratch_begin(&r.a, &c->start_a);
+        metric_scratch_begin(&r.b, &c->start_b);
         choice_evaluate(c->choice, c->a, r.weight_a, &c->o->metric, &r.a, true, r.value_a, NULL);
         choice_evaluate(c->choice, c->b, r.weight_b, &c->o->metric, &r.b, true, r.value_b, NULL);
         for (size_t v = 0; v < c->choice->n; v++)
@@ -195,8 +195,8 @@ static int compare_values(struct comparing *c, struct plumb_error *e)
                     c->reason_a);
     choice_evaluate(c->choice, c->b, r.weight_b, &c->o->metric, &r.b, false, c->value_b,
                     c->reason_b);
-    c->smooth_start[0] = r.a.smooth_start;
-    c->smooth_start[1] = r.b.smooth_start;
+    metric_scratch_begin(&c->start_a, &r.a);
+    metric_scratch_begin(&c->start_b, &r.b);
     rooms_free(&r);
     return PLUMB_OK;
 }

@@ -43,12 +43,12 @@ struct drawing {
     const struct measure_options *o;
     const struct choice *choice;
     struct units units;
-    double smooth_start;  /* of the whole sample: where every draw's search begins */
-    size_t draws, blocks; /* rows of the table: first the draws, then the jackknife */
-    double *drawn;        /* [draws + blocks, choice->n] */
-    int failed;           /* threads that had no memory */
-    size_t done;          /* draws of all threads */
-    int stopped;          /* progress asked for it */
+    struct metric_scratch start; /* what the whole sample left: where every draw's searches begin */
+    size_t draws, blocks;        /* rows of the table: first the draws, then the jackknife */
+    double *drawn;               /* [draws + blocks, choice->n] */
+    int failed;                  /* threads that had no memory */
+    size_t done;                 /* draws of all threads */
+    int stopped;                 /* progress asked for it */
 };
 
 struct room {
@@ -78,7 +78,7 @@ static void evaluate_draw(const struct drawing *d, size_t draw, struct room *r)
     else
         units_leave_out(&d->units, draw - d->draws, r->times);
     units_weigh(&d->units, r->times, r->weight);
-    r->scratch.smooth_start = d->smooth_start;
+    metric_scratch_begin(&r->scratch, &d->start);
     choice_evaluate(d->choice, d->s, r->weight, &d->o->metric, &r->scratch, true,
                     d->drawn + draw * d->choice->n, NULL);
 }
@@ -185,7 +185,7 @@ static int point_values(struct drawing *d, struct measurement *out, struct plumb
         status = metric_scratch_create(d->s, &scratch, e);
     if (status == PLUMB_OK) {
         choice_evaluate(c, d->s, NULL, &d->o->metric, &scratch, false, value, reason);
-        d->smooth_start = scratch.smooth_start;
+        metric_scratch_begin(&d->start, &scratch);
         out->n_values = c->n;
         for (size_t i = 0; i < c->n; i++)
             out->values[i] = (struct measured){.key = c->values[i].metric->keys[c->values[i].at],

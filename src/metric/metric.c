@@ -402,3 +402,9 @@ void metric_scratch_free(struct metric_scratch *m)
         mem_free(m->grid[i]);
     *m = (struct metric_scratch){0};
 }
+
+void metric_scratch_begin(struct metric_scratch *m, const struct metric_scratch *from)
+{
+    m->smooth_start = from->smooth_start;
+    m->smooth_slope = from->smooth_slope;
+}

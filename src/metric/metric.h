@@ -46,6 +46,8 @@ enum { METRIC_GRID = 4096 };
 int metric_scratch_create(const struct sample *s, struct metric_scratch *out,
                           struct plumb_error *e);
 void metric_scratch_free(struct metric_scratch *m);
+/* Searches in `m` begin where those of `from` ended; the arrays stay as they are. */
+void metric_scratch_begin(struct metric_scratch *m, const struct metric_scratch *from);
 
 /* What a metric needs of the sample besides confidences and correctness. */
 enum metric_need {
