@@ -104,7 +104,7 @@ PLUMB_API const float *plumb_trace_lens(const plumb_trace *trace);
 PLUMB_API const float *plumb_trace_entropy(const plumb_trace *trace);
 /* [N, K] log-likelihood of each option's text, nats; null where letters were scored. */
 PLUMB_API const float *plumb_trace_text_log_likelihood(const plumb_trace *trace);
-/* [N] probability of the option tokens together under the full softmax. */
+/* [N] probability of the option tokens together under the full softmax; null where imported. */
 PLUMB_API const float *plumb_trace_option_mass(const plumb_trace *trace);
 /* [N, S, D] hidden states, IEEE half precision. */
 PLUMB_API const uint16_t *plumb_trace_hidden(const plumb_trace *trace);

@@ -7,11 +7,24 @@
 #include "cli/inspect.h"
 #include "cli/trace_summary.h"
 
-static void tell_trace(struct description *d, const struct trace *t)
+/* What another program recorded: of the model only its name is known. */
+static void tell_import(struct description *d, const struct trace_header *h)
 {
-    const struct trace_header *h = &t->header;
-    const struct trace_tally sum = trace_tally(t, -1, 0);
-    char text[96];
+    description_text(d, "model", "model", h->model);
+    description_text(d, "imported from", "imported", h->imported);
+    description_text(d, "source's hash", "model_fingerprint", h->model_fingerprint);
+    description_text(d, "values", "imported_values",
+                     h->imported_probabilities ? "probabilities" : "logits");
+    description_text(d, "item hashes of", "item_hashes",
+                     h->hashes_places ? "places or ids in the source" : "question texts");
+    description_text(d, "task", "task", h->task);
+    description_text(d, "task hash", "task_hash", h->task_hash);
+    description_text(d, "program", "program", h->program);
+}
+
+/* The model, the prompt and the program that plumb itself ran. */
+static void tell_run(struct description *d, const struct trace_header *h)
+{
     description_text(d, "model", "model", h->model);
     description_text(d, "fingerprint", "model_fingerprint", h->model_fingerprint);
     description_text(d, "architecture", "architecture", h->architecture);
@@ -25,6 +38,17 @@ static void tell_trace(struct description *d, const struct trace *t)
         description_text(d, "chat template", "chat_hash", h->chat_hash);
     description_text(d, "score", "score", trace_score_name(h->score));
     description_text(d, "program", "program", h->program);
+}
+
+static void tell_trace(struct description *d, const struct trace *t)
+{
+    const struct trace_header *h = &t->header;
+    const struct trace_tally sum = trace_tally(t, -1, 0);
+    char text[96];
+    if (h->imported)
+        tell_import(d, h);
+    else
+        tell_run(d, h);
     if (h->n != h->total) {
         snprintf(text, sizeof text, "items %zu to %zu of %zu", h->first, h->first + h->n - 1,
                  h->total);

@@ -58,7 +58,7 @@ struct trace_tally trace_tally(const struct trace *t, int group, int layer)
             total += exp((double)z[j] - (double)z[best]);
         sum.done++;
         sum.confidence += 1 / total;
-        sum.option_mass += (double)t->option_mass[i];
+        sum.option_mass += t->option_mass ? (double)t->option_mass[i] : (double)NAN;
         sum.labelled += t->label[i] >= 0;
         sum.right += t->label[i] == best;
         sum.same += best == answer_of(final, n);
@@ -88,7 +88,10 @@ static void add_row(struct table *table, const char *name, const struct trace_ta
     for (int m = 0; texts && m < TRACE_MEASURES; m++)
         add_share(table, s->right_by[m], s->labelled);
     table_cell(table, s->done ? "%.3f" : "-", s->confidence / (double)s->done);
-    table_cell(table, s->done ? "%.3f" : "-", s->option_mass / (double)s->done);
+    if (isnan(s->option_mass)) /* an imported trace has none */
+        table_cell(table, "-");
+    else
+        table_cell(table, s->done ? "%.3f" : "-", s->option_mass / (double)s->done);
 }
 
 bool trace_summary_print(const struct trace *t, int most, FILE *to)

@@ -84,7 +84,7 @@ static int view_trace(const char *path, struct scores *s, struct plumb_error *e)
     }
     const struct trace_header *h = &t->header;
     s->trace = t;
-    s->kind = SCORES_LOGITS;
+    s->kind = h->imported && h->imported_probabilities ? SCORES_PROBABILITIES : SCORES_LOGITS;
     s->format = SCORES_TRACE;
     s->n = h->n;
     s->k = h->n_options;
@@ -93,7 +93,7 @@ static int view_trace(const char *path, struct scores *s, struct plumb_error *e)
     s->group = t->group;
     s->groups = h->groups;
     s->n_groups = h->n_groups;
-    s->hashes_texts = true;
+    s->hashes_texts = !h->hashes_places;
     return PLUMB_OK;
 }
 
@@ -106,6 +106,19 @@ static double *widen(struct arena *arena, const float *from, size_t n)
     return to;
 }
 
+/* The numbers of the source; behind a row's last option what scores promise there. */
+static double *copy_imported(const struct scores *s, size_t cells)
+{
+    const size_t k = (size_t)s->k;
+    double *to = arena_alloc(s->arena, cells, sizeof *to);
+    for (size_t i = 0; to && i < s->n; i++)
+        for (size_t j = 0; j < k; j++)
+            to[i * k + j] = j < (size_t)s->options[i]  ? s->trace->imported[i * k + j]
+                            : s->kind == SCORES_LOGITS ? -INFINITY
+                                                       : 0;
+    return to;
+}
+
 static int copy_trace(struct scores *s, struct plumb_error *e)
 {
     const struct trace *t = s->trace;
@@ -114,7 +127,7 @@ static int copy_trace(struct scores *s, struct plumb_error *e)
         return error_set(e, PLUMB_INPUT, "%s: the trace holds no item", s->name);
     if (!size_mul(s->n, (size_t)s->k, &cells))
         return error_memory(e, "the scores");
-    s->values = widen(s->arena, t->logits, cells);
+    s->values = t->imported ? copy_imported(s, cells) : widen(s->arena, t->logits, cells);
     s->option_mass = t->option_mass ? widen(s->arena, t->option_mass, s->n) : NULL;
     s->item_hash = arena_alloc(s->arena, s->n, sizeof *s->item_hash);
     if (!s->values || !s->item_hash || (t->option_mass && !s->option_mass))
@@ -128,7 +141,12 @@ static int copy_trace(struct scores *s, struct plumb_error *e)
 
 static int name_scores(const char *path, struct scores *s, struct plumb_error *e)
 {
+    const struct span task = scores_lm_eval_task(path);
     const char *base = file_base_name(path), *dot = strrchr(base, '.');
+    if (s->format == SCORES_LM_EVAL && task.n) {
+        s->name = arena_strndup(s->arena, task.s, task.n);
+        return s->name ? PLUMB_OK : error_memory(e, "the scores");
+    }
     s->name =
         arena_strndup(s->arena, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
     return s->name ? PLUMB_OK : error_memory(e, "the scores");

@@ -49,7 +49,7 @@ struct scores {
     bool hashes_texts;  /* the hashes are of question texts (a trace), not of places */
     size_t argmax_ties; /* rows in which several options share the largest value */
 
-    const char *name; /* file name without folder and ending */
+    const char *name; /* file name without folder and ending; of a sample log its task */
     struct trace
         *trace; /* the open trace, with lens and hidden states; null for any other format */
     struct arena *arena; /* owns all but the trace */

@@ -78,6 +78,7 @@ void trace_point(struct trace *t, uint8_t *base, const struct trace_layout *layo
     for (int i = 0; i < TRACE_ARRAYS; i++)
         at[i] = layout->arrays[i].bytes ? base + layout->arrays[i].offset : NULL;
     t->item_hash = at[TRACE_ITEM_HASH];
+    t->imported = at[TRACE_IMPORTED];
     t->logits = at[TRACE_LOGITS];
     t->lens = at[TRACE_LENS];
     t->entropy = at[TRACE_ENTROPY];
@@ -115,6 +116,16 @@ static bool texts_are_sane(const struct trace *t, size_t i)
     return good;
 }
 
+/* The numbers of the source: as logits, or probabilities. */
+static bool import_is_sane(const struct trace *t, size_t i)
+{
+    const double *row = t->imported + i * (size_t)t->header.n_options;
+    bool good = true;
+    for (int j = 0; good && j < t->options[i]; j++)
+        good = t->header.imported_probabilities ? row[j] >= 0 && row[j] <= 1 : row[j] < INFINITY;
+    return good;
+}
+
 static int check_item(const struct trace *t, size_t i, const char *what, struct plumb_error *e)
 {
     const struct trace_header *h = &t->header;
@@ -132,6 +143,9 @@ static int check_item(const struct trace *t, size_t i, const char *what, struct 
         return error_set(e, PLUMB_INPUT,
                          "%s: item %zu: logits are not numbers, or the padding is not -inf", what,
                          i);
+    if (t->imported && !import_is_sane(t, i))
+        return error_set(e, PLUMB_INPUT, "%s: item %zu: the imported values are not %s", what, i,
+                         t->header.imported_probabilities ? "probabilities" : "logits");
     if (t->text_log_likelihood && !texts_are_sane(t, i))
         return error_set(e, PLUMB_INPUT,
                          "%s: item %zu: the log-likelihoods of its texts are not numbers, their "

@@ -55,6 +55,11 @@ struct trace_header {
     int n_groups;
     size_t first; /* shard: the items are [first, first + n) of the whole task */
     size_t total; /* items of the whole task */
+
+    /* Only of a trace that was imported (import.h). */
+    const char *imported;        /* the format that it was read from; null: plumb recorded it */
+    bool imported_probabilities; /* `imported` holds probabilities, otherwise logits */
+    bool hashes_places; /* item_hash is of places or ids in the source, not of question texts */
 };
 
 /* One open trace; the arrays are views into the mapping. Arrays that the header does not ask for
@@ -64,7 +69,7 @@ struct trace {
     float *logits;              /* [N, K] final option logits; -inf padding */
     float *lens;                /* [N, L, K] */
     float *entropy;             /* [N, L] nats */
-    float *option_mass;         /* [N] */
+    float *option_mass;         /* [N]; null where imported */
     float *text_log_likelihood; /* [N, K] sums; these four only where the score is of texts */
     int32_t *text_bytes;        /* [N, K] of the option's text, 0 padding */
     int32_t *text_characters;   /* [N, K] code points */
@@ -74,6 +79,7 @@ struct trace {
     int32_t *options;           /* [N] */
     int32_t *group;             /* [N] */
     uint64_t *item_hash;        /* [N, 2]: hash of question text and options */
+    double *imported;           /* [N, K] the numbers as they stood in the source; only there */
     uint8_t *done;              /* [N] */
     struct trace_file *file;
 };

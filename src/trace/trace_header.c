@@ -143,6 +143,26 @@ static enum trace_score read_score(struct reader *r)
     return TRACE_SCORE_LETTERS;
 }
 
+/* One of two words, false for the first. */
+static bool read_either(struct reader *r, const char *key, const char *first, const char *second)
+{
+    const char *word = read_text(r, key);
+    if (word && strcmp(word, first) != 0 && strcmp(word, second) != 0)
+        r->status = error_set(r->e, PLUMB_INPUT,
+                              "%s: metadata field \"%s\": found \"%.40s\", expected %s or %s",
+                              r->what, key, word, first, second);
+    return word && strcmp(word, second) == 0;
+}
+
+static void read_import(struct reader *r, struct trace_header *h)
+{
+    if (!json_exists(json_get(r->metadata, "imported")))
+        return;
+    h->imported = read_text(r, "imported");
+    h->imported_probabilities = read_either(r, "imported_values", "logits", "probabilities");
+    h->hashes_places = read_either(r, "item_hashes", "texts", "places");
+}
+
 static int read_metadata(struct reader *r, struct trace_header *h)
 {
     if (!json_is_string(json_get(r->metadata, "format"), TRACE_FORMAT))
@@ -187,6 +207,7 @@ static int read_metadata(struct reader *r, struct trace_header *h)
                               r->what, entropy);
     read_hidden_layers(r, h);
     read_groups(r, h);
+    read_import(r, h);
     return r->status;
 }
 

@@ -101,6 +101,7 @@ static void copy_shard(struct trace *to, const struct trace *from)
     copy_counts(to->text_tokens, k_to, from->text_tokens, k_from, first, n);
     copy_options(to->lens, k_to, from->lens, k_from, first * l, n * l);
     copy_rows(to->item_hash, from->item_hash, first, n, 2 * sizeof *to->item_hash);
+    copy_rows(to->imported, from->imported, first, n, k_from * sizeof *to->imported);
     copy_rows(to->entropy, from->entropy, first, n, l * sizeof *to->entropy);
     copy_rows(to->option_mass, from->option_mass, first, n, sizeof *to->option_mass);
     copy_rows(to->label, from->label, first, n, sizeof *to->label);

@@ -36,6 +36,10 @@ static int check_numbers(const struct trace_header *h, const char *what, struct 
         wrong = "hidden layers without a hidden size";
     else if (h->score != TRACE_SCORE_LETTERS && h->n_layers > 0)
         wrong = "a lens of option letters beside scores of texts";
+    else if (h->imported && (h->n_layers > 0 || h->n_hidden > 0 || h->score != TRACE_SCORE_LETTERS))
+        wrong = "layers or texts, which an imported trace does not have";
+    else if (h->imported && h->n != h->total)
+        wrong = "a shard of an imported trace";
     else if (h->n_groups < 1)
         wrong = "no group";
     else if (!size_add(h->first, h->n, &end) || end > h->total)
@@ -70,13 +74,15 @@ int trace_layout_shapes(const struct trace_header *h, const char *what, struct t
     size_t n = h->n, k = (size_t)h->n_options, l = (size_t)h->n_layers, s = (size_t)h->n_hidden;
     size_t d = s ? (size_t)h->hidden_size : 0, depth = h->with_entropy ? l : 0;
     const size_t texts = h->score == TRACE_SCORE_LETTERS ? 0 : n;
+    const size_t imported = h->imported ? n : 0, recorded = n - imported;
     struct trace_place *a = out->arrays;
     bool fits =
         place_set(&a[TRACE_ITEM_HASH], "item_hash", "U64", 8, 2, (size_t[]){n, 2}) &&
+        place_set(&a[TRACE_IMPORTED], "imported", "F64", 8, 2, (size_t[]){imported, k}) &&
         place_set(&a[TRACE_LOGITS], "logits", "F32", 4, 2, (size_t[]){n, k}) &&
         place_set(&a[TRACE_LENS], "lens", "F32", 4, 3, (size_t[]){n, l, k}) &&
         place_set(&a[TRACE_ENTROPY], "entropy", "F32", 4, 2, (size_t[]){n, depth}) &&
-        place_set(&a[TRACE_OPTION_MASS], "option_mass", "F32", 4, 1, &n) &&
+        place_set(&a[TRACE_OPTION_MASS], "option_mass", "F32", 4, 1, &recorded) &&
         place_set(&a[TRACE_TEXT_LOG_LIKELIHOOD], "text_log_likelihood", "F32", 4, 2,
                   (size_t[]){texts, k}) &&
         place_set(&a[TRACE_TEXT_BYTES], "text_bytes", "I32", 4, 2, (size_t[]){texts, k}) &&
@@ -164,6 +170,11 @@ static void write_metadata(struct json_writer *w, const struct trace_header *h,
     write_text(w, "lens", h->lens);
     if (h->score != TRACE_SCORE_LETTERS) /* left out, as it was before there was a choice */
         write_text(w, "score", trace_score_name(h->score));
+    if (h->imported) {
+        write_text(w, "imported", h->imported);
+        write_text(w, "imported_values", h->imported_probabilities ? "probabilities" : "logits");
+        write_text(w, "item_hashes", h->hashes_places ? "places" : "texts");
+    }
     write_number(w, "items", h->n);
     write_number(w, "first", h->first);
     write_number(w, "total", h->total);
@@ -304,6 +315,12 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "lens";
     if (differ_text(trace_score_name(x->score), trace_score_name(y->score), a, b))
         return "score";
+    if (differ_text(x->imported, y->imported, a, b))
+        return "imported";
+    if (differ_number(x->imported_probabilities, y->imported_probabilities, a, b))
+        return "imported_values";
+    if (differ_number(x->hashes_places, y->hashes_places, a, b))
+        return "item_hashes";
     if (differ_text(x->program, y->program, a, b))
         return "program";
     if (differ_number(x->total, y->total, a, b))

@@ -24,6 +24,7 @@ enum { TRACE_MAX_OPTIONS = 26, TRACE_MAX_LAYERS = 1 << 16 };
    aligned to its type although safetensors allows no gap between tensors. */
 enum trace_array {
     TRACE_ITEM_HASH,
+    TRACE_IMPORTED,
     TRACE_LOGITS,
     TRACE_LENS,
     TRACE_ENTROPY,
