@@ -100,7 +100,7 @@ static void spread_draw(struct page *p, const char *title, const struct spread *
         struct axis share = axis_range(labels[right], 0, most > 0 ? NAN : 1);
         share.format = AXIS_PERCENT;
         share.high = most > 0 ? most * 1.02 : 1;
-        figure_panel(f, share, 0.3);
+        figure_panel(f, share, 0.33);
         figure_bars(f, (struct series){names[right], right ? 0 : 1}, d->from, d->to, d->zero,
                     d->share[right], COLUMNS);
         if (d->total[right] > 0)
@@ -110,6 +110,67 @@ static void spread_draw(struct page *p, const char *title, const struct spread *
     page_figure(p, f, t);
     grid_destroy(t);
     figure_destroy(f);
+}
+
+/* The receiver operating characteristic of "confidence above t" as a sign of a right answer: for every t the share of the
+   right answers that it keeps against the share of the wrong ones. The area below it is AUROC. */
+static bool roc_add(struct figure *f, const struct report_run *r, int style, double *area)
+{
+    const struct sample *s = r->sample;
+    double *x = mem_array(s->n_ties + 1, 2 * sizeof *x);
+    if (!x)
+        return false;
+    double *y = x + s->n_ties + 1, right = 0, wrong = 0, doubled = 0;
+    size_t n = 0;
+    x[0] = y[0] = 0;
+    for (size_t tie = s->n_ties; tie-- > 0;) {
+        for (size_t i = s->tie[tie]; i < s->tie[tie + 1]; i++) {
+            right += s->correct[i];
+            wrong += 1 - s->correct[i];
+        }
+        n++;
+        x[n] = wrong;
+        y[n] = right;
+        doubled += (x[n] - x[n - 1]) * (y[n] + y[n - 1]); /* whole numbers: exact */
+    }
+    for (size_t i = 0; i <= n; i++) {
+        x[i] /= wrong; /* NaN, and no line, where all are right or all are wrong */
+        y[i] /= right;
+    }
+    *area = doubled / (2 * right * wrong);
+    figure_line(f, (struct series){r->name, style}, x, y, n + 1);
+    mem_free(x);
+    return true;
+}
+
+static void roc_draw(struct page *p, const struct report_input *in)
+{
+    double area[REPORT_RUNS_MAX] = {0};
+    bool good = true;
+    struct grid *t = grid_create("Area below each curve");
+    struct figure *f = figure_create(&(struct figure_spec){
+        .title = "Telling right from wrong",
+        .caption = "a line far above the dotted one: confidence ranks right answers above wrong "
+                   "ones",
+        .description = "The share of right answers with at least some confidence against the "
+                       "share of wrong answers with at least the same; the areas below the curves "
+                       "(AUROC) are in the table.",
+        .x = axis_range("share of wrong answers kept", 0, 1)});
+    figure_panel(f, axis_range("share of right answers kept", 0, 1), 0.7);
+    figure_diagonal(f, "confidence says nothing");
+    for (size_t r = 0; r < in->n_runs && good; r++)
+        good = roc_add(f, &in->runs[r], (int)r, &area[r]);
+    grid_column(t, "file", GRID_TEXT);
+    grid_column(t, "AUROC", GRID_NUMBER);
+    for (size_t r = 0; r < in->n_runs; r++) {
+        grid_text(t, in->runs[r].name);
+        grid_number(t, area[r], 4);
+    }
+    if (!good)
+        page_fail(p);
+    page_figure(p, f, t);
+    figure_destroy(f);
+    grid_destroy(t);
 }
 
 void chapter_confidence(struct page *p, const struct report_input *in)
@@ -124,6 +185,7 @@ void chapter_confidence(struct page *p, const struct report_input *in)
         spread_fill(d, in->runs[i].sample, bins);
         spread_draw(p, in->n_runs > 1 ? in->runs[i].name : "Confidence by outcome", d);
     }
+    roc_draw(p, in);
     page_figures_end(p);
     if (!bins || !d)
         page_fail(p);

@@ -70,7 +70,7 @@ static struct span data_span(const struct figure *f, const struct axis *a, int p
 static void settle(struct axis *a, struct span s, double pixels, double each,
                    struct axis_ticks *ticks)
 {
-    const int about = (int)fmax(2, pixels / each);
+    const int about = (int)fmax(3, pixels / each);
     axis_settle(a, s.least, s.most, about);
     axis_ticks(a, about, ticks);
 }
@@ -95,7 +95,7 @@ static void lay_out(struct figure *f, const char *id, struct layout *out)
     for (int i = 0; i < f->n_panels; i++) {
         struct plot *p = &out->plots[i];
         *p = (struct plot){.x = &f->x, .y = &f->y[i], .x_ticks = x_ticks, .id = id, .panel = i};
-        settle(&f->y[i], data_span(f, &f->y[i], i, true), f->aspect[i] * (f->width - 60), 44,
+        settle(&f->y[i], data_span(f, &f->y[i], i, true), f->aspect[i] * (f->width - 60), 38,
                &p->y_ticks);
         left = fmax(left, GAP + ticks_width(p->y, &p->y_ticks) + (p->y->label ? 20 : 4));
     }

@@ -56,8 +56,12 @@ double text_width(const char *s)
         const unsigned char c = (unsigned char)*s;
         if ((c & 0xC0) == 0x80)
             continue;
-        /* Digits and letters of common fonts at 12 px; wide letters of other scripts take twice as much. */
-        width += c >= 0xE3 ? 12 : strchr(".,:;'|il! ", c) ? 3.6 : c >= 'A' && c <= 'Z' ? 8 : 6.7;
+        /* At 12 px in the wider ones of common fonts (DejaVu Sans); letters of other scripts may take a square. */
+        width += c >= 0xE3                 ? 12
+                 : strchr(".,:;'|il! ", c) ? 4
+                 : strchr("%@mwMW", c)     ? 11
+                 : c >= 'A' && c <= 'Z'    ? 8.4
+                                           : 7.4;
     }
     return width;
 }
@@ -394,11 +398,12 @@ void mark_draw(const struct mark *m, struct plot *p, struct buffer *out)
     }
 }
 
-static const double LABEL_HEIGHT = 14;
+static const double LABEL_HEIGHT = 14, WORDS_SIZE = 10.0 / 12;
 
-static void label(const char *s, double left, double baseline, struct buffer *out)
+static void label(const char *s, const char *class, double left, double baseline,
+                  struct buffer *out)
 {
-    buffer_puts(out, "<text class=\"t k\"");
+    buffer_printf(out, "<text class=\"%s\"", class);
     attribute(out, "x", left);
     attribute(out, "y", baseline);
     buffer_putc(out, '>');
@@ -423,7 +428,7 @@ static void label_point(struct place *room, const char *s, double x, double y, s
         const double end_x = within(x, b.left, b.right), end_y = within(y, b.top, b.bottom);
         draw_segment("g", x + (end_x - x) * 0.3, y + (end_y - y) * 0.3, end_x, end_y, out);
     }
-    label(s, b.left + 1, b.bottom - 3.5, out);
+    label(s, "t k", b.left + 1, b.bottom - 3.5, out);
 }
 
 /* Beside the rule, at the first free height from the top; left of it where the right is too narrow. */
@@ -438,7 +443,7 @@ static void label_rule_x(struct place *room, const char *s, double x, struct buf
             if (!place_free(room, b))
                 continue;
             place_take(room, b);
-            label(s, left + 1, b.bottom - 3.5, out);
+            label(s, "t k", left + 1, b.bottom - 3.5, out);
             return;
         }
 }
@@ -453,19 +458,19 @@ static void label_rule_y(struct place *room, const char *s, double y, struct buf
         if (!place_free(room, b))
             continue;
         place_take(room, b);
-        label(s, left + 1, b.bottom - 3.5, out);
+        label(s, "t k", left + 1, b.bottom - 3.5, out);
         return;
     }
 }
 
 static void label_above(struct place *room, const char *s, double x, double y, struct buffer *out)
 {
-    const double width = text_width(s) + 2;
-    const struct box b = {x - width / 2, y - LABEL_HEIGHT - 1, x + width / 2, y - 1};
+    const double width = text_width(s) * WORDS_SIZE;
+    const struct box b = {x - width / 2, y - LABEL_HEIGHT + 1, x + width / 2, y - 1};
     if (!place_free(room, b))
         return;
     place_take(room, b);
-    label(s, b.left + 1, b.bottom - 3, out);
+    label(s, "t k w", b.left, b.bottom - 2.5, out);
 }
 
 void marks_label(const struct figure *f, const struct plot *p, struct buffer *out)

@@ -77,8 +77,9 @@ static bool cell_open(struct grid *t, double sort)
         t->rows++;
     }
     buffer_puts(&t->body, t->column == 0 ? "<th scope=\"row\"" : "<td");
-    if (t->kinds[t->column] == GRID_NUMBER)
-        buffer_puts(&t->body, " class=\"n\"");
+    if (t->kinds[t->column] != GRID_TEXT)
+        buffer_puts(&t->body,
+                    t->kinds[t->column] == GRID_NUMBER ? " class=\"n\"" : " class=\"words\"");
     if (t->sortable && isfinite(sort)) {
         char text[NUMBER_TEXT];
         buffer_printf(&t->body, " data-v=\"%s\"", number_short(sort, 9, text));
@@ -154,7 +155,7 @@ void grid_absent(struct grid *t, const char *reason)
 {
     if (!cell_open(t, NAN))
         return;
-    buffer_puts(&t->body, "– <span class=\"ci\">");
+    buffer_puts(&t->body, "– <span class=\"ci why\">");
     markup_text(&t->body, reason);
     buffer_puts(&t->body, "</span>");
     cell_close(t);

@@ -12,7 +12,11 @@
 
 #include "base/buffer.h"
 
-enum grid_kind { GRID_TEXT, GRID_NUMBER };
+enum grid_kind {
+    GRID_TEXT,
+    GRID_NUMBER,
+    GRID_WORDS, /* a sentence or two, faint */
+};
 
 struct grid;
 /* The caption says what the table holds; it is read out, and shown above a sortable table. Null when out of memory; every

@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/memory.h"
 #include "report/chapters.h"
@@ -22,17 +23,18 @@ static int digest_group(const struct report_run *r, const struct report_input *i
                         struct digest *out, struct plumb_error *e)
 {
     struct sample_options o = sample_options_default();
-    struct sample part;
-    struct plumb_error none = {0};
+    struct sample part = {0};
+    bool known = false;
     o.only_group = group;
     o.drop_nan = true; /* the whole was accepted, so this drops what the whole dropped */
     *out = (struct digest){0};
-    int status = sample_create(r->scores, &o, &part, &none);
-    if (status == PLUMB_INPUT) /* no labelled answer in it */
+    for (size_t i = 0; i < r->sample->n && !known; i++)
+        known = r->sample->group[i] == group;
+    if (!known)
         return PLUMB_OK;
-    if (status != PLUMB_OK)
-        return error_set(e, status, "%s", none.message);
-    status = digest_of(&part, &in->options, 0, out, e);
+    int status = sample_create(r->scores, &o, &part, e);
+    if (status == PLUMB_OK)
+        status = digest_of(&part, &in->options, 0, out, e);
     sample_free(&part);
     return status;
 }
@@ -126,6 +128,72 @@ static bool group_figure(struct page *p, const char *title, const struct report_
     return true;
 }
 
+struct gap {
+    double gap, low, high;
+    int group;
+};
+
+static int by_gap(const void *a, const void *b)
+{
+    const struct gap *x = a, *y = b;
+    if (x->gap != y->gap)
+        return x->gap < y->gap ? -1 : 1;
+    return (x->group > y->group) - (x->group < y->group);
+}
+
+/* Every group's gap with its interval, from the most cautious to the most confident one. */
+static bool rank_figure(struct page *p, const char *title, const struct report_run *r,
+                        const struct rows *rows, double confidence, const struct grid *t, int style)
+{
+    struct gap *gaps = mem_zalloc((size_t)rows->n + 1, sizeof *gaps);
+    double *x = mem_array((size_t)rows->n + 1, 4 * sizeof *x);
+    const char **names = mem_zalloc((size_t)rows->n + 1, sizeof *names);
+    size_t n = 0, over = 0, under = 0;
+    if (!gaps || !x || !names) {
+        mem_free(gaps);
+        mem_free(x);
+        mem_free(names);
+        return false;
+    }
+    for (int g = 0; g < rows->n; g++) {
+        const struct digest *d = &rows->digest[g];
+        const struct proportion a = proportion_wilson(d->accuracy.value, (double)d->n, confidence);
+        const double sure = d->mean_confidence.value;
+        if (d->n > 0)
+            gaps[n++] = (struct gap){sure - d->accuracy.value, sure - a.high, sure - a.low, g};
+    }
+    qsort(gaps, n, sizeof *gaps, by_gap);
+    double *gap = x + n, *low = gap + n, *high = low + n;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (double)(i + 1);
+        gap[i] = gaps[i].gap;
+        low[i] = gaps[i].low;
+        high[i] = gaps[i].high;
+        over += low[i] > 0;
+        under += high[i] < 0;
+        if (i < 2 || i + 3 > n)
+            names[i] = r->sample->groups[gaps[i].group];
+    }
+    char caption[200], a[NUMBER_TEXT], b[NUMBER_TEXT], c[NUMBER_TEXT];
+    snprintf(caption, sizeof caption,
+             "of %s groups %s are too confident and %s too cautious beyond their interval",
+             number_count(n, a), number_count(over, b), number_count(under, c));
+    struct axis order = axis_range("groups, by their gap", 0, (double)n + 1);
+    order.format = AXIS_COUNT;
+    struct figure *f = figure_create(&(struct figure_spec){
+        .title = title, .caption = caption, .description = caption, .x = order});
+    figure_panel(f, axis_auto("confidence − accuracy"), 0.85);
+    figure_rule_horizontal(f, 0, NULL);
+    figure_intervals(f, (struct series){NULL, style}, x, low, high, n);
+    figure_points(f, (struct series){NULL, style}, x, gap, names, n);
+    page_figure(p, f, t);
+    figure_destroy(f);
+    mem_free(gaps);
+    mem_free(x);
+    mem_free(names);
+    return true;
+}
+
 static int show_run(struct page *p, const struct report_input *in, size_t which, bool figure,
                     struct plumb_error *e)
 {
@@ -142,8 +210,11 @@ static int show_run(struct page *p, const struct report_input *in, size_t which,
         struct grid *t = group_table(name, r, &rows, in->options.confidence);
         if (!figure)
             page_table(p, t);
-        else if (!group_figure(p, name[0] ? name : "Groups", r, &rows, t, (int)which))
-            status = error_memory(e, "the figure of groups");
+        else if (!group_figure(p, name[0] ? name : "Accuracy and confidence of each group", r,
+                               &rows, t, (int)which) ||
+                 (in->n_runs == 1 && !rank_figure(p, "Which groups are off", r, &rows,
+                                                  in->options.confidence, t, (int)which)))
+            status = error_memory(e, "the figures of groups");
         grid_destroy(t);
     }
     mem_free(rows.digest);

@@ -14,8 +14,14 @@ static const struct measured *same_of(const struct measurement *m, const struct 
     return m ? measurement_find(m, v->key) : NULL;
 }
 
+/* Said once, at the first of several values. */
+static const char *definition_of(const struct measured *v)
+{
+    return v->key == v->metric->keys[0] ? v->metric->definition : NULL;
+}
+
 /* The name of a row; where a metric has several values, the part of the key that tells them apart is added. */
-static void name_row(struct grid *t, const struct measured *v)
+static void name_row(struct grid *t, const struct measured *v, bool defined)
 {
     char name[192];
     const char *slash = strchr(v->key, '/');
@@ -23,7 +29,7 @@ static void name_row(struct grid *t, const struct measured *v)
         snprintf(name, sizeof name, "%s: %s", v->metric->name, slash ? slash + 1 : v->key);
     else
         snprintf(name, sizeof name, "%s", v->metric->name);
-    grid_named(t, name, v->key == v->metric->keys[0] ? v->metric->definition : NULL, v->key);
+    grid_named(t, name, defined ? definition_of(v) : NULL, v->key);
 }
 
 static void cell(struct grid *t, const struct measured *v)
@@ -62,13 +68,18 @@ void chapter_metrics(struct page *p, const struct report_input *in)
     grid_column(t, "metric", GRID_TEXT);
     for (size_t r = 0; r < in->n_runs; r++)
         grid_column(t, in->n_runs > 1 ? in->runs[r].name : "value", GRID_NUMBER);
+    const bool own_column = in->n_runs <= 2; /* else there is no room for it */
+    if (own_column)
+        grid_column(t, "definition", GRID_WORDS);
     for (size_t i = 0; i < first->n_values; i++) {
         const struct measured *v = &first->values[i];
         if (strcmp(family, v->metric->family) != 0)
             grid_heading(t, family = v->metric->family);
-        name_row(t, v);
+        name_row(t, v, !own_column);
         for (size_t r = 0; r < in->n_runs; r++)
             cell(t, same_of(in->runs[r].measurement, v));
+        if (own_column)
+            grid_text(t, definition_of(v));
     }
     page_chapter(p, "metrics", "All metrics and their definitions");
     page_table(p, t);

@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "report/chapters.h"
 #include "report/markup.h"
@@ -66,51 +67,46 @@ static void show_one(struct page *p, const struct report_run *r)
     page_keys_end(p);
 }
 
-static void show_several(struct page *p, const struct report_input *in)
+/* The difference of this metric, if the files were compared. */
+static const struct difference *difference_of(const struct report_input *in, const char *key)
 {
-    struct grid *t = grid_create("The files side by side");
-    grid_column(t, "file", GRID_TEXT);
-    grid_column(t, "answers", GRID_NUMBER);
-    for (int i = 0; i < NUMBERS; i++)
-        grid_column(t, numbers[i].name, GRID_NUMBER);
-    grid_sortable(t);
-    for (size_t r = 0; r < in->n_runs; r++) {
-        grid_text(t, in->runs[r].name);
-        grid_count(t, in->runs[r].sample->n);
-        for (int i = 0; i < NUMBERS; i++) {
-            const struct measured *m = value(&in->runs[r], numbers[i].key);
-            grid_number(t, m ? m->value : NAN, numbers[i].decimals);
-        }
-    }
-    page_table(p, t);
-    grid_destroy(t);
+    for (size_t k = 0; in->difference && k < in->difference->n_values; k++)
+        if (strcmp(in->difference->values[k].key, key) == 0)
+            return &in->difference->values[k];
+    return NULL;
 }
 
-static void show_difference(struct page *p, const struct report_input *in)
+static void show_several(struct page *p, const struct report_input *in)
 {
-    char caption[320];
-    snprintf(caption, sizeof caption,
-             "%.100s less %.100s on the same questions, resampled together", in->runs[1].name,
-             in->runs[0].name);
-    struct grid *t = grid_create(caption);
+    const bool intervals = in->n_runs <= 3;
+    struct grid *t = grid_create("The files side by side");
     grid_column(t, "metric", GRID_TEXT);
-    grid_column(t, "difference", GRID_NUMBER);
-    grid_column(t, "", GRID_TEXT);
-    for (int i = 0; i < NUMBERS; i++)
-        for (size_t k = 0; k < in->difference->n_values; k++) {
-            const struct difference *d = &in->difference->values[k];
-            const char *want = numbers[i].key, *have = d->key;
-            while (*want && *want == *have)
-                want++, have++;
-            if (*want || *have)
-                continue;
-            grid_text(t, numbers[i].name);
-            grid_value(t, d->difference, d->low, d->high, numbers[i].decimals);
-            grid_text(t, isnan(d->low)   ? ""
-                         : d->measurable ? "measurable"
-                                         : "no measurable difference");
+    for (size_t r = 0; r < in->n_runs; r++)
+        grid_column(t, in->runs[r].name, GRID_NUMBER);
+    if (in->difference) {
+        grid_column(t, "second − first", GRID_NUMBER);
+        grid_column(t, "", GRID_WORDS);
+    }
+    for (int i = 0; i < NUMBERS; i++) {
+        grid_text(t, numbers[i].name);
+        for (size_t r = 0; r < in->n_runs; r++) {
+            const struct measured *m = value(&in->runs[r], numbers[i].key);
+            grid_value(t, m ? m->value : NAN, m && intervals ? m->low : NAN,
+                       m && intervals ? m->high : NAN, numbers[i].decimals);
         }
+        const struct difference *d = difference_of(in, numbers[i].key);
+        if (!in->difference)
+            continue;
+        grid_value(t, d ? d->difference : NAN, d ? d->low : NAN, d ? d->high : NAN,
+                   numbers[i].decimals);
+        grid_text(t, !d || isnan(d->low) ? ""
+                     : d->measurable     ? "measurable"
+                                         : "no measurable difference");
+    }
     page_table(p, t);
+    if (in->difference)
+        page_text(p, "Differences are measured on the same questions, resampled together, so "
+                     "their intervals are narrower than those of the files.");
     grid_destroy(t);
 }
 
@@ -123,6 +119,4 @@ void chapter_overview(struct page *p, const struct report_input *in)
         show_one(p, &in->runs[0]);
     else
         show_several(p, in);
-    if (in->n_runs > 1 && in->difference)
-        show_difference(p, in);
 }

@@ -13,12 +13,20 @@
 #include "report/proportion.h"
 
 /* What the diagram draws, by bin; `kept` leaves the empty ones out. */
+enum { FEW = 10 }; /* a bin with fewer answers says next to nothing */
 struct diagram {
     int n, kept;
+    bool any_few;
     double low[BINS_MAX + 1], high[BINS_MAX + 1], rows[BINS_MAX + 1], zero[BINS_MAX + 1];
     double confidence[BINS_MAX + 1], accuracy[BINS_MAX + 1];
     double accuracy_low[BINS_MAX + 1], accuracy_high[BINS_MAX + 1];
     double middle[BINS_MAX + 1];
+    double curve[BINS_MAX +
+                 1]; /* the accuracy where there are answers enough to draw a line through it */
+    double few[BINS_MAX + 1]; /* and where there are not */
+    double gap[BINS_MAX + 1], gap_low[BINS_MAX + 1],
+        gap_high[BINS_MAX + 1]; /* confidence - accuracy */
+    double part[BINS_MAX + 1];  /* of the calibration error */
     char counts[BINS_MAX + 1][NUMBER_TEXT];
     const char *words[BINS_MAX + 1];
 };
@@ -40,6 +48,13 @@ static void diagram_fill(struct diagram *d, const struct bins *bins, double conf
         d->accuracy[k] = b->accuracy;
         d->accuracy_low[k] = p.low;
         d->accuracy_high[k] = p.high;
+        d->curve[k] = b->rows < FEW ? NAN : b->accuracy;
+        d->few[k] = b->rows < FEW ? b->accuracy : NAN;
+        d->any_few = d->any_few || b->rows < FEW;
+        d->gap[k] = b->confidence - b->accuracy;
+        d->gap_low[k] = b->confidence - p.high;
+        d->gap_high[k] = b->confidence - p.low;
+        d->part[k] = b->rows / bins->rows * fabs(d->gap[k]);
         d->words[k] = number_compact(b->rows, d->counts[k]);
     }
 }
@@ -52,6 +67,7 @@ static struct grid *diagram_table(const struct diagram *d)
     grid_column(t, "mean confidence", GRID_NUMBER);
     grid_column(t, "accuracy", GRID_NUMBER);
     grid_column(t, "confidence − accuracy", GRID_NUMBER);
+    grid_column(t, "part of the ECE", GRID_NUMBER);
     for (int k = 0; k < d->kept; k++) {
         char name[2 * NUMBER_TEXT + 8], low[NUMBER_TEXT], high[NUMBER_TEXT];
         snprintf(name, sizeof name, "%s to %s", number_fixed(d->low[k], 3, low),
@@ -60,7 +76,8 @@ static struct grid *diagram_table(const struct diagram *d)
         grid_count(t, (size_t)d->rows[k]);
         grid_number(t, d->confidence[k], 4);
         grid_value(t, d->accuracy[k], d->accuracy_low[k], d->accuracy_high[k], 4);
-        grid_number(t, d->confidence[k] - d->accuracy[k], 4);
+        grid_number(t, d->gap[k], 4);
+        grid_number(t, d->part[k], 4);
     }
     return t;
 }
@@ -71,13 +88,13 @@ static void describe(const struct diagram *d, double ece, char *out, size_t size
     char a[NUMBER_TEXT], b[NUMBER_TEXT], c[NUMBER_TEXT], e[NUMBER_TEXT];
     int worst = 0;
     for (int k = 1; k < d->kept; k++)
-        if (fabs(d->confidence[k] - d->accuracy[k]) >
-            fabs(d->confidence[worst] - d->accuracy[worst]))
+        if (d->part[k] > d->part[worst])
             worst = k;
     snprintf(out, size,
              "Accuracy against mean confidence in %d bins, %d of them with answers; expected "
-             "calibration error %s. The widest gap: %s answers with mean confidence %s are right "
-             "in a share of %s.",
+             "calibration error %s. Most of it comes from %s answers with mean confidence %s, of "
+             "which a "
+             "share of %s is right.",
              d->n, d->kept, number_fixed(ece, 4, a),
              number_count((size_t)(d->kept ? d->rows[worst] : 0), b),
              number_fixed(d->kept ? d->confidence[worst] : NAN, 3, c),
@@ -101,9 +118,12 @@ static void diagram_draw(struct page *p, const char *title, const struct diagram
     figure_diagonal(f, "perfect calibration");
     figure_boxes(f, (struct series){"accuracy of a bin, with interval", style}, d->low, d->high,
                  d->accuracy_low, d->accuracy_high, n);
-    figure_line(f, (struct series){NULL, style}, d->confidence, d->accuracy, n);
+    figure_line(f, (struct series){NULL, style}, d->confidence, d->curve, n);
     figure_points(f, (struct series){"accuracy of a bin, with interval", style}, d->confidence,
-                  d->accuracy, NULL, n);
+                  d->curve, NULL, n);
+    if (d->any_few)
+        figure_points(f, (struct series){"fewer than 10 answers", SERIES_MUTED}, d->confidence,
+                      d->few, NULL, n);
     struct axis answers = axis_range("answers", 0, NAN);
     answers.format = AXIS_COUNT;
     figure_panel(f, answers, 0.3);
@@ -115,8 +135,35 @@ static void diagram_draw(struct page *p, const char *title, const struct diagram
     figure_destroy(f);
 }
 
-void reliability_figure(struct page *p, const char *title, const struct sample *s,
-                        const struct measure_options *o, int style)
+/* Where the calibration error comes from: the gap in each bin, and what it adds. */
+static void gaps_draw(struct page *p, const struct diagram *d, double ece)
+{
+    char description[256], text[NUMBER_TEXT];
+    snprintf(description, sizeof description,
+             "Above: confidence less accuracy in each bin, with intervals; above zero is too "
+             "confident. Below: what each bin adds to the calibration error of %s.",
+             number_fixed(ece, 4, text));
+    struct figure *f =
+        figure_create(&(struct figure_spec){.title = "Where the calibration error comes from",
+                                            .caption = "gap × share of the answers = part of the "
+                                                       "ECE",
+                                            .description = description,
+                                            .x = axis_range("confidence", 0, 1)});
+    const size_t n = (size_t)d->kept;
+    figure_panel(f, axis_auto("confidence − accuracy"), 0.56);
+    figure_rule_horizontal(f, 0, "calibrated");
+    figure_intervals(f, (struct series){NULL, 0}, d->confidence, d->gap_low, d->gap_high, n);
+    figure_points(f, (struct series){NULL, 0}, d->confidence, d->gap, NULL, n);
+    figure_panel(f, axis_range("part of the ECE", 0, NAN), 0.3);
+    figure_bars(f, (struct series){NULL, 0}, d->low, d->high, d->zero, d->part, n);
+    struct grid *t = diagram_table(d);
+    page_figure(p, f, t);
+    grid_destroy(t);
+    figure_destroy(f);
+}
+
+static void show(struct page *p, const char *title, const struct sample *s,
+                 const struct measure_options *o, int style, bool gaps)
 {
     struct bins *bins = mem_alloc(sizeof *bins);
     struct diagram *d = mem_alloc(sizeof *d);
@@ -124,11 +171,19 @@ void reliability_figure(struct page *p, const char *title, const struct sample *
         bins_of_sample(s, NULL, bins_rule_of(&o->metric), o->metric.bins, bins);
         diagram_fill(d, bins, o->confidence);
         diagram_draw(p, title, d, bins, o, style);
+        if (gaps)
+            gaps_draw(p, d, bins_error(bins, 1));
     } else {
         page_fail(p);
     }
     mem_free(bins);
     mem_free(d);
+}
+
+void reliability_figure(struct page *p, const char *title, const struct sample *s,
+                        const struct measure_options *o, int style)
+{
+    show(p, title, s, o, style, false);
 }
 
 void chapter_reliability(struct page *p, const struct report_input *in)
@@ -139,7 +194,7 @@ void chapter_reliability(struct page *p, const struct report_input *in)
                  "than it is right, above it less.");
     page_figures_begin(p);
     for (size_t i = 0; i < in->n_runs; i++)
-        reliability_figure(p, in->n_runs > 1 ? in->runs[i].name : "Reliability diagram",
-                           in->runs[i].sample, &in->options, (int)i);
+        show(p, in->n_runs > 1 ? in->runs[i].name : "Reliability diagram", in->runs[i].sample,
+             &in->options, (int)i, in->n_runs == 1);
     page_figures_end(p);
 }

@@ -11,33 +11,71 @@
 #include "report/chapters.h"
 #include "report/markup.h"
 
-static void provenance_of(struct page *p, const struct report_run *r, bool several)
+static const char *rows_of(const struct report_run *r, char out[256])
 {
-    const struct scores *s = r->scores;
-    char text[256], n[NUMBER_TEXT], k[NUMBER_TEXT];
-    if (several)
-        page_provenance(p, "file", r->name);
-    snprintf(text, sizeof text, "%s rows from a %s, %s measured", number_count(s->n, n),
-             scores_format_name(s->format), number_count(r->sample->n, k));
-    page_provenance(p, several ? "" : "data", text);
-    if (!s->trace)
+    char n[NUMBER_TEXT], k[NUMBER_TEXT];
+    const char *format = scores_format_name(r->scores->format);
+    number_count(r->scores->n, n);
+    if (r->scores->n == r->sample->n)
+        snprintf(out, 256, "%s rows (%s)", n, format);
+    else
+        snprintf(out, 256, "%s rows (%s), %s of them measured", n, format,
+                 number_count(r->sample->n, k));
+    return out;
+}
+
+static const char *architecture_of(const struct trace_header *h, char out[256])
+{
+    snprintf(out, 256, "%.80s, %d layers, %.40s", h->architecture, h->n_layers, h->precision);
+    return out;
+}
+
+static void provenance_of_one(struct page *p, const struct report_run *r)
+{
+    char text[256];
+    page_provenance(p, "data", rows_of(r, text));
+    if (!r->scores->trace)
         return;
-    const struct trace_header *h = &s->trace->header;
+    const struct trace_header *h = &r->scores->trace->header;
     page_provenance(p, "model", h->model);
-    page_provenance(p, "task", h->task);
     page_provenance_code(p, "fingerprint", h->model_fingerprint);
+    page_provenance(p, "task", h->task);
     page_provenance_code(p, "task hash", h->task_hash);
-    snprintf(text, sizeof text, "%.80s, %d layers, %.40s", h->architecture, h->n_layers,
-             h->precision);
-    page_provenance(p, "architecture", text);
+    page_provenance(p, "architecture", architecture_of(h, text));
     page_provenance(p, "preset", h->preset);
     page_provenance(p, "traced by", h->program);
 }
 
+/* Several files: a row for each of them, before the first chapter. */
+static void provenance_of_several(struct page *p, const struct report_input *in)
+{
+    struct grid *t = grid_create("Where the numbers come from");
+    static const char *const columns[] = {"file",         "data", "model",
+                                          "architecture", "task", "preset"};
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        grid_column(t, columns[i], GRID_TEXT);
+    for (size_t r = 0; r < in->n_runs; r++) {
+        const struct trace *trace = in->runs[r].scores->trace;
+        char text[256];
+        grid_text(t, in->runs[r].name);
+        grid_text(t, rows_of(&in->runs[r], text));
+        if (trace) {
+            grid_named(t, trace->header.model, NULL, trace->header.model_fingerprint);
+            grid_text(t, architecture_of(&trace->header, text));
+            grid_named(t, trace->header.task, NULL, trace->header.task_hash);
+            grid_text(t, trace->header.preset);
+        }
+        for (int empty = trace ? 4 : 0; empty < 4; empty++)
+            grid_text(t, "–");
+    }
+    page_table(p, t);
+    grid_destroy(t);
+}
+
 static void provenance(struct page *p, const struct report_input *in)
 {
-    for (size_t r = 0; r < in->n_runs; r++)
-        provenance_of(p, &in->runs[r], in->n_runs > 1);
+    if (in->n_runs == 1)
+        provenance_of_one(p, &in->runs[0]);
     page_provenance(p, "program", "plumb " PLUMB_VERSION);
     if (in->command)
         page_provenance_code(p, "command", in->command);
@@ -114,11 +152,13 @@ struct page *report_page(const struct report_input *in, struct plumb_error *e)
         return NULL;
     }
     provenance(p, in);
+    if (in->n_runs > 1)
+        provenance_of_several(p, in);
     chapter_overview(p, in);
     chapter_reliability(p, in);
     chapter_confidence(p, in);
     chapter_selective(p, in);
-    int status = chapter_groups(p, in, e);
+    int status = in->groups ? chapter_groups(p, in, e) : PLUMB_OK;
     if (status == PLUMB_OK)
         status = chapter_depth(p, in, e);
     if (status != PLUMB_OK) {

@@ -25,7 +25,8 @@ struct report_input {
     const struct report_run *runs;
     size_t n_runs;                  /* 1..REPORT_RUNS_MAX */
     struct measure_options options; /* that made the measurements: bins, edges, draws */
-    /* The first two runs of the same questions, measured together (second minus first); null = they were not. */
+    bool groups;                    /* a chapter with a row for each group */
+    /* Of two runs of the same questions, measured together: second minus first; null = they were not. */
     const struct comparison *difference;
 };
 
