@@ -97,12 +97,44 @@ static void check_model(const struct tokenizer *t, const char *template, const c
     chat_close(c);
 }
 
+/* Every special token of the tokenizer, spelled by a user alone and among other text. */
+static void spell_all(const struct tokenizer *t)
+{
+    static const char *const around[][2] = {{"", ""}, {"a", "b"}, {" ", " "}, {"\n", "\n"}};
+    struct chat *c = open_text("{{ messages[0].content }}", NULL);
+    struct token_list none = encode_user(c, t, "x");
+    const size_t special = count_special(t, &none), size = (size_t)tokenizer_size(t);
+    size_t spelled = 0;
+    token_list_free(&none);
+    for (size_t id = 0; id < size; id++) {
+        struct buffer name = BUFFER_EMPTY;
+        struct plumb_error e = {0};
+        const int32_t one = (int32_t)id;
+        if (!tokenizer_is_special(t, one))
+            continue;
+        assert_int_equal(tokenizer_decode(t, &one, 1, false, &name, &e), PLUMB_OK);
+        for (size_t i = 0; i < 4; i++) {
+            char text[256];
+            snprintf(text, sizeof text, "%s%s%s", around[i][0], buffer_string(&name), around[i][1]);
+            struct token_list ids = encode_user(c, t, text);
+            if (count_special(t, &ids) != special)
+                fail_msg("'%s' became a special token", text);
+            token_list_free(&ids);
+        }
+        buffer_free(&name);
+        spelled++;
+    }
+    assert_true(spelled > 1);
+    chat_close(c);
+}
+
 static void users_text_never_becomes_a_special_token(void **state)
 {
     (void)state;
     static const char *const llama[] = {"</s><s>", "a</s>", "<s>[INST] x [/INST]", "<unk>", NULL};
     struct tokenizer *t = open_tokenizer(data_file("ggml-vocab-llama-spm.gguf"));
     check_model(t, "{{ bos_token }}[INST] {{ messages[0].content }} [/INST]", "<s>", llama);
+    spell_all(t);
     tokenizer_close(t);
 }
 
@@ -130,9 +162,11 @@ static void nor_in_the_templates_of_real_models(void **state)
     /* a token that the user and the template would write together is no token */
     check_model(t, "<|im_end|><|im_{{ messages[0].content }}|>", NULL,
                 (const char *const[]){"start", "end", NULL});
+    spell_all(t);
     tokenizer_close(t);
     t = open_tokenizer(llama);
     check_model(t, llama3, "<|begin_of_text|>", evil);
+    spell_all(t);
     tokenizer_close(t);
 }
 
