@@ -9,6 +9,7 @@
  * cost grows with the square of a bin's rows: not for draws, not for more than MOST_ROWS rows.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -66,51 +67,64 @@ static double typical_distance(const struct sample *s, const double *weight, flo
     return sqrt(2 * variance);
 }
 
+typedef float quad __attribute__((vector_size(16)));
+
 static double distance(const float a[FEATURES], const float b[FEATURES])
 {
-    float sum = 0;
-    for (int f = 0; f < FEATURES; f++)
-        sum += (a[f] - b[f]) * (a[f] - b[f]);
-    return sqrt((double)sum);
+    quad sum = {0};
+    for (int f = 0; f < FEATURES; f += 4) {
+        quad p, q;
+        memcpy(&p, a + f, sizeof p);
+        memcpy(&q, b + f, sizeof q);
+        sum += (p - q) * (p - q);
+    }
+    return sqrt((double)(sum[0] + sum[1]) + (double)(sum[2] + sum[3]));
 }
 
-/* LCE(x) of the row `x` of bin b. */
-static double local_error(const struct sample *s, const double *weight, const struct bin *b,
-                          float (*phi)[FEATURES], double gamma, size_t x)
+/* For every row x of bin b: residual[x] = sum_i w_i k(x, x_i) (c_i - y_i) and all[x] = sum_i w_i k(x, x_i). */
+static void add_neighbours(const struct sample *s, const double *weight, const struct bin *b,
+                           float (*phi)[FEATURES], double gamma, double *residual, double *all)
 {
-    double residual = 0, all = 0;
-    for (size_t i = b->first; i < b->last; i++) {
-        const double w = weight ? weight[i] : 1;
-        if (w <= 0)
-            continue;
-        const double k = gamma > 0 ? exp(-distance(phi[x], phi[i]) / gamma) : 1;
-        residual += w * k * (s->confidence[i] - s->correct[i]);
-        all += w * k;
+    for (size_t x = b->first; x < b->last; x++) {
+        const double wx = weight ? weight[x] : 1, rx = wx * (s->confidence[x] - s->correct[x]);
+        residual[x] = rx; /* k(x, x) = 1 */
+        all[x] = wx;
+        for (size_t i = b->first; i < x && wx > 0; i++) {
+            const double w = weight ? weight[i] : 1;
+            if (w <= 0)
+                continue;
+            const double k = gamma > 0 ? exp(-distance(phi[x], phi[i]) / gamma) : 1;
+            residual[x] += k * w * (s->confidence[i] - s->correct[i]);
+            all[x] += k * w;
+            residual[i] += k * rx;
+            all[i] += k * wx;
+        }
     }
-    return fabs(residual) / all;
 }
 
 static void local_errors(const struct sample *s, const double *weight, const struct bins *bins,
-                         float (*phi)[FEATURES], double *out)
+                         float (*phi)[FEATURES], struct metric_scratch *scratch, double *out)
 {
     const double gamma = BANDWIDTH * typical_distance(s, weight, phi);
+    double *residual = scratch->rows[0], *all = scratch->rows[1];
     struct sum mean = {0};
     double worst = 0;
-    for (int b = 0; b < bins->n; b++)
+    for (int b = 0; b < bins->n; b++) {
+        add_neighbours(s, weight, &bins->bin[b], phi, gamma, residual, all);
         for (size_t x = bins->bin[b].first; x < bins->bin[b].last; x++) {
             if (weight && weight[x] <= 0)
                 continue;
-            const double error = local_error(s, weight, &bins->bin[b], phi, gamma, x);
+            const double error = fabs(residual[x]) / all[x]; /* LCE(x) */
             sum_add(&mean, (weight ? weight[x] : 1) * error);
             worst = error > worst ? error : worst;
         }
+    }
     out[0] = sum_value(mean) / bins->rows;
     out[1] = worst;
 }
 
 METRIC_COMPUTE(compute_local_error)
 {
-    (void)scratch;
     const int wanted = m->bins > 0 ? m->bins : o->bins;
     out[0] = out[1] = (double)NAN;
     if (wanted < 1 || wanted > BINS_MAX) {
@@ -130,7 +144,7 @@ METRIC_COMPUTE(compute_local_error)
     if (phi && sign && state) {
         draw_signs(sign, (size_t)s->hidden_size);
         project(s, sign, state, phi);
-        local_errors(s, weight, &bins, phi, out);
+        local_errors(s, weight, &bins, phi, scratch, out);
     } else {
         *reason = "no memory for the features of the rows";
     }

@@ -20,7 +20,7 @@
 
 static const char basics[] = "basics", binned[] = "calibration error", smooth[] = "without bins",
                   proper[] = "proper scores", ranking[] = "ranking",
-                  selective[] = "selective answering";
+                  selective[] = "selective answering", inside[] = "inside the bins";
 
 const struct metric metrics[] = {
     /* ---- basics ---- */
@@ -343,6 +343,32 @@ const struct metric metrics[] = {
                    "if none" TIE_FREE,
      .highest = 1,
      .compute = compute_coverage_at_risk},
+
+    /* ---- inside the bins ---- */
+    {.keys = {"grouping_loss"},
+     .name = "grouping loss",
+     .family = inside,
+     .definition =
+         "lower bound of the accuracy that varies inside bins of one confidence, debiased, "
+         "less what the bins' width adds; cells by a tree on hidden states, grown on the "
+         "other half of the rows, Perez-Lebel et al. 2023; no interval",
+     .needs = METRIC_NEEDS_HIDDEN,
+     .interval = METRIC_NO_INTERVAL,
+     .lowest = -1,
+     .highest = 1,
+     .bins = 15,
+     .compute = compute_grouping_loss},
+    {.keys = {"lce_15", "mlce_15"},
+     .name = "local calibration error",
+     .family = inside,
+     .definition =
+         "mean and largest |mean residual| around each row, among rows of its bin weighted "
+         "by exp(-distance of hidden states), Luo et al. 2022; no interval",
+     .needs = METRIC_NEEDS_HIDDEN,
+     .interval = METRIC_NO_INTERVAL,
+     .highest = 1,
+     .bins = 15,
+     .compute = compute_local_error},
 };
 
 const size_t n_metrics = sizeof metrics / sizeof *metrics;
