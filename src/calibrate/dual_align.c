@@ -76,7 +76,7 @@ struct term_sum {
     double loss, slope;
 };
 
-/* KL(p || softmax(beta z)) = H-part: ln S - E_p[u] - H(p), with u = beta (z - max z); and its slope by ln tau,
+/* KL(p || softmax(beta z)) = ln S - E_p[u] - H(p), with u = beta (z - max z); and its slope by ln tau,
    E_p[u] - E_q[u]. */
 static double confidence_term(const struct dual_terms *t, size_t i, double beta, double *slope)
 {
@@ -84,31 +84,44 @@ static double confidence_term(const struct dual_terms *t, size_t i, double beta,
     const double *z = pair_row(p, p->post, i), *want = t->target + i * (size_t)p->k;
     const int k = p->options[i];
     const double top = z[argmax_first(z, k)];
-    double total = 0, wanted = 0, first = 0, log_wanted = 0;
+    double total = 0, wanted = 0, first = 0;
     for (int j = 0; j < k; j++) {
         const double u = beta * (z[j] - top), q = exp(u);
         total += q;
         first += q * u;
         wanted += want[j] * u;
-        if (want[j] > 0)
-            log_wanted += want[j] * log(want[j]);
     }
     *slope = wanted - first / total;
-    return log(total) - wanted + log_wanted;
+    return log(total) - wanted - (t->target_entropy ? t->target_entropy[i] : entropy_of(want, k));
+}
+
+/* Entropies of questions [from, to); of one loss, only where its process term counts. */
+static void entropies_of_block(const struct dual_terms *t, const struct weighting *w, int n,
+                               size_t from, size_t to, double beta, double *ise, double *slope)
+{
+    if (n > 1) {
+        stability_at(t->stability, beta, from, to, ise, slope);
+        return;
+    }
+    for (size_t i = from; i < to; i++)
+        if (w->process[i] > 0)
+            stability_at(t->stability, beta, i, i + 1, ise + (i - from),
+                         slope ? slope + (i - from) : NULL);
 }
 
 /* Sums of the n losses over questions [from, to) at one temperature. */
 static void sum_block(const struct dual_terms *t, const struct weighting *w, int n, size_t from,
                       size_t to, double ln_tau, bool with_slope, struct term_sum *out)
 {
-    double ise[BLOCK], ise_slope[BLOCK];
+    double ise[BLOCK] = {0}, ise_slope[BLOCK] = {0};
     const double beta = exp(-ln_tau);
-    stability_at(t->stability, beta, from, to, ise, with_slope ? ise_slope : NULL);
     struct sum loss[DUAL_LOSSES] = {{0}}, slope[DUAL_LOSSES] = {{0}};
+    entropies_of_block(t, w, n, from, to, beta, ise, with_slope ? ise_slope : NULL);
     for (size_t i = from; i < to; i++) {
-        double conf_slope;
-        const double conf = confidence_term(t, i, beta, &conf_slope);
+        double conf = 0, conf_slope = 0;
         const double gap = ise[i - from] - t->stability->base_ise[i];
+        if (n > 1 || w->confidence[i] > 0)
+            conf = confidence_term(t, i, beta, &conf_slope);
         for (int l = 0; l < n; l++) {
             sum_add(&loss[l], w[l].confidence[i] * conf + w[l].process[i] * gap * gap);
             if (with_slope)
@@ -120,6 +133,11 @@ static void sum_block(const struct dual_terms *t, const struct weighting *w, int
         out[l] = (struct term_sum){sum_value(loss[l]), sum_value(slope[l])};
 }
 
+/* Sums of one loss at one temperature over all blocks, in their order. */
+struct both_sums {
+    struct sum loss, slope;
+};
+
 /* Means of the n losses at each of the temperatures: out[point * n + loss]. False without memory. */
 static bool evaluate(const struct dual_terms *t, const struct weighting *w, int n,
                      const double *ln_tau, int points, int threads, bool with_slope,
@@ -128,8 +146,12 @@ static bool evaluate(const struct dual_terms *t, const struct weighting *w, int 
     const size_t rows = t->pair->n, blocks = (rows + BLOCK - 1) / BLOCK;
     const size_t cells = (size_t)points * (size_t)n;
     struct term_sum *part = mem_array(blocks, cells * sizeof *part);
-    if (!part)
+    struct both_sums *all = mem_zalloc(cells, sizeof *all);
+    if (!part || !all) {
+        mem_free(part);
+        mem_free(all);
         return false;
+    }
     const int team = threads > 0 ? threads : omp_get_max_threads();
 #pragma omp parallel for schedule(dynamic) num_threads(team)
     for (size_t b = 0; b < blocks; b++) {
@@ -138,15 +160,15 @@ static bool evaluate(const struct dual_terms *t, const struct weighting *w, int 
             sum_block(t, w, n, from, to, ln_tau[at], with_slope,
                       part + b * cells + (size_t)at * (size_t)n);
     }
-    for (size_t c = 0; c < cells; c++) {
-        struct sum loss = {0}, slope = {0};
-        for (size_t b = 0; b < blocks; b++) {
-            sum_add(&loss, part[b * cells + c].loss);
-            sum_add(&slope, part[b * cells + c].slope);
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t c = 0; c < cells; c++) {
+            sum_add(&all[c].loss, part[b * cells + c].loss);
+            sum_add(&all[c].slope, part[b * cells + c].slope);
         }
-        out[c].loss = sum_value(loss) / (double)rows;
-        out[c].slope = sum_value(slope) / (double)rows;
-    }
+    for (size_t c = 0; c < cells; c++)
+        out[c] = (struct term_sum){sum_value(all[c].loss) / (double)rows,
+                                   sum_value(all[c].slope) / (double)rows};
+    mem_free(all);
     mem_free(part);
     return true;
 }
@@ -303,8 +325,12 @@ int dual_align_fit(const struct pair *p, const struct divergence *d, const doubl
     if (status == PLUMB_OK)
         status = stability_create(p, d, &o->ise, &s, e);
     if (status == PLUMB_OK) {
-        const struct dual_terms t = {p, target, &s};
-        status = scan_and_refine(&t, d, out, e);
+        double *entropy = arena_alloc(out->arena, p->n, sizeof *entropy);
+        const struct dual_terms t = {p, target, entropy, &s};
+        for (size_t i = 0; entropy && i < p->n; i++)
+            entropy[i] = entropy_of(target + i * (size_t)p->k, p->options[i]);
+        status =
+            entropy ? scan_and_refine(&t, d, out, e) : error_memory(e, "the scan of Dual-Align");
     }
     stability_free(&s);
     if (status != PLUMB_OK)

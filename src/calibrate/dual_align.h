@@ -79,6 +79,7 @@ double dual_weight_of(const struct divergence *d, enum dual_weight w, size_t i);
 struct dual_terms {
     const struct pair *pair;
     const double *target;
+    const double *target_entropy; /* [n] H(target); null: worked out each time */
     const struct stability *stability;
 };
 double dual_align_loss(const struct dual_terms *t, const double *confidence, const double *process,

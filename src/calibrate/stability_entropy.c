@@ -22,23 +22,10 @@ const char *ise_name(enum ise i)
     return names[i];
 }
 
-/* *x = exp(*x) for *x <= 0. Vectors go by pointer: a baseline build has no registers of this width to pass them in. */
+/* *x = exp(*x) for *x <= 0. Vectors go by pointer: a baseline build has no registers of this width to pass them in. The
+   polynomial (tools/golden/exp_polynomial.py) is summed in pairs: a chain of additions would wait for itself. */
 INNER void exp_lanes(vd *x)
 {
-    static const double inverse_factorial[] = {1.0 / 6227020800,
-                                               1.0 / 479001600,
-                                               1.0 / 39916800,
-                                               1.0 / 3628800,
-                                               1.0 / 362880,
-                                               1.0 / 40320,
-                                               1.0 / 5040,
-                                               1.0 / 720,
-                                               1.0 / 120,
-                                               1.0 / 24,
-                                               1.0 / 6,
-                                               1.0 / 2,
-                                               1,
-                                               1};
     const vd least = (vd){0} - 708;
     const vi inside = *x > least;
     const vd a = (vd)((inside & (vi)*x) | (~inside & (vi)least));
@@ -46,22 +33,27 @@ INNER void exp_lanes(vd *x)
     const vd shifted = a * 0x1.71547652b82fep0 + 0x1.8p52;
     const vd n = shifted - 0x1.8p52;
     const vd r = (a - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
-    vd p = (vd){0} + inverse_factorial[0];
-#pragma GCC unroll 13
-    for (int i = 1; i < 14; i++)
-        p = p * r + inverse_factorial[i];
+    const vd r2 = r * r, r4 = r2 * r2;
+    const vd a0 = 0x1.0000000000001p-1 + 0x1.5555555555556p-3 * r;
+    const vd a1 = 0x1.5555555553d68p-5 + 0x1.11111111109b5p-7 * r;
+    const vd a2 = 0x1.6c16c17889ef1p-10 + 0x1.a01a01a7c2efep-13 * r;
+    const vd a3 = 0x1.a019b9149a41cp-16 + 0x1.71de0db2f6b19p-19 * r;
+    const vd a4 = 0x1.28917c89a43a7p-22 + 0x1.af389ecfc4b9cp-26 * r;
+    const vd q = (a0 + a1 * r2) + ((a2 + a3 * r2) + a4 * r4) * r4;
+    const vd p = 1 + (r + q * r2);
     *x = (vd)((vi)p + ((vi)shifted << 52)); /* p 2^n */
 }
 
 /* Sum over one question's layers of H(softmax(beta z)), and of d H / d ln tau = Var_q(beta z). H = ln S - A / S with
-   S = sum exp u, A = sum u exp u, u = beta (z - max z). The logarithms of a lane are taken of the product of its S. */
+   S = sum exp u, A = sum u exp u, u = beta (z - max z). The largest logit, whose u is 0, is not among the k - 1 stored. The
+   logarithms of a lane are taken of the product of its S. */
 INNER double entropies(const double *cells, int count, int k, double beta, double *slope)
 {
     vd entropy = {0}, slopes = {0}, product = (vd){0} + 1;
     double logs = 0;
     for (int g = 0; g < (count + LANES - 1) / LANES; g++) {
-        vd total = {0}, first = {0}, second = {0};
-        for (int j = 0; j < k; j++, cells += LANES) {
+        vd total = (vd){0} + 1, first = {0}, second = {0};
+        for (int j = 1; j < k; j++, cells += LANES) {
             const vd u = *(const vd_in_memory *)cells * beta;
             vd q = u;
             exp_lanes(&q);
@@ -225,12 +217,22 @@ static void keep_fixed(struct stability *s, size_t i, const double *z)
         s->fixed_mixture[i * (size_t)s->k + (size_t)j] += q[j];
 }
 
-static void put_cell(double *cells, int at, int n, const double *z)
+/* How many differences to the largest logit a layer of n options stores: all but the largest's own, which is 0; a mixture
+   needs to know which one that was, and stores it too. */
+static int stored(const struct stability *s, int n)
 {
-    const double top = z[argmax_first(z, n)];
-    double *group = cells + (size_t)(at / LANES) * (size_t)n * LANES;
+    return s->options.ise == ISE_MIXTURE ? n : n - 1;
+}
+
+static void put_cell(const struct stability *s, double *cells, int at, int n, const double *z)
+{
+    const int best = argmax_first(z, n), wide = stored(s, n);
+    double *lane = cells + (size_t)(at / LANES) * (size_t)wide * LANES + at % LANES;
     for (int j = 0; j < n; j++)
-        group[j * LANES + at % LANES] = z[j] - top;
+        if (j != best || wide == n) {
+            *lane = z[j] - z[best];
+            lane += LANES;
+        }
 }
 
 static void fill_question(const struct pair *p, struct stability *s, size_t i, int from)
@@ -246,12 +248,12 @@ static void fill_question(const struct pair *p, struct stability *s, size_t i, i
         if (s->options.last_layer_only && l + 1 < layers)
             keep_fixed(s, i, z);
         else
-            put_cell(cells, at++, n, z);
+            put_cell(s, cells, at++, n, z);
     }
     for (z[0] = 0; at % LANES; at++) { /* a padding lane is sure of its first option: H = 0 */
         for (int j = 1; j < n; j++)
             z[j] = -1e30;
-        put_cell(cells, at, n, z);
+        put_cell(s, cells, at, n, z);
     }
 }
 
@@ -280,7 +282,8 @@ static size_t place(const struct pair *p, const struct divergence *d, struct sta
         s->layers[i] = d->layers - from + 1;
         s->count[i] = s->options.last_layer_only ? 1 : s->layers[i];
         s->first[i] = at;
-        at += (size_t)((s->count[i] + LANES - 1) / LANES * LANES) * (size_t)p->options[i];
+        at +=
+            (size_t)((s->count[i] + LANES - 1) / LANES * LANES) * (size_t)stored(s, p->options[i]);
     }
     s->first[s->n] = at;
     return at;

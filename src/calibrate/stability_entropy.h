@@ -5,8 +5,8 @@
  * ISE_post(x; tau) from the lenses of layers l*..L (arXiv 2601.04277, published in words; the options are ours):
  *   mean     1/(L - l* + 1) sum_l H(softmax(z^l / tau))        sum   without the division
  *   mixture  H of the layer-averaged distribution               last  H of the last layer
- * Four layers share one vector of f64; the exponential is our own (Cody-Waite reduction by ln 2, Taylor polynomial of
- * degree 13, error under 1.5 units in the last place on [-708, 0]; smaller arguments give exp(-708)). No fused
+ * Four layers share one vector of f64; the exponential is our own (Cody-Waite reduction by ln 2, a polynomial of
+ * degree 11 whose own error is 2e-17; within two units in the last place on [-708, 0]; smaller arguments give exp(-708)). No fused
  * multiply-add, so every instruction level gives the same bits.
  */
 #ifndef CALIBRATE_STABILITY_ENTROPY_H
@@ -33,7 +33,7 @@ struct stability {
     int k;
     struct ise_options options;
     double *base_ise; /* [n] ISE_base(x), tau = 1 */
-    double *cells;    /* groups of [k][4] */
+    double *cells;    /* groups of [k - 1][4], or [k][4] for a mixture */
     size_t *first;    /* [n + 1] group at which a question begins */
     int32_t *count;   /* [n] layers that tau divides */
     int32_t *layers;  /* [n] layers in the average */

@@ -306,7 +306,7 @@ static void slopes_of_the_losses_are_finite_differences(void **state)
         confidence[i] = 1 - process[i];
     }
     assert_int_equal(stability_create(&m.pair, &m.divergence, &o, &s, NULL), PLUMB_OK);
-    const struct dual_terms t = {&m.pair, m.target, &s};
+    const struct dual_terms t = {&m.pair, m.target, NULL, &s};
     for (double x = -2.5; x < 2.9; x += 0.3) {
         const double h = 1e-5;
         double slope;
