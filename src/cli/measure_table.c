@@ -88,28 +88,48 @@ static bool is_repeated(const char *key, const struct measure_view *v)
 
 /* ---- what belongs above and below the numbers ---- */
 
-void measure_print_head(const struct measure_file *f, FILE *to)
+/* Of what could move a number, what there is. */
+static void tell_oddities(const struct measure_file *f, struct buffer *text)
 {
     const struct sample *s = &f->sample;
+    const struct {
+        size_t rows;
+        const char *what;
+    } oddities[] = {{s->tied_rows, "share their confidence with another"},
+                    {s->argmax_ties, "have several likeliest options (the first counts)"},
+                    {s->clipped_rows, "clipped for the NLL"},
+                    {s->dropped_rows, "dropped for NaN or infinity"},
+                    {s->unlabelled, "without a known answer, left out"}};
+    const char *before = "; of the rows ";
+    char n[32];
+    for (size_t i = 0; i < sizeof oddities / sizeof *oddities; i++)
+        if (oddities[i].rows) {
+            buffer_printf(text, "%s%s %s", before, human_grouped(oddities[i].rows, n),
+                          oddities[i].what);
+            before = ", ";
+        }
+    buffer_puts(text, *before == ';' ? "; no ties, nothing clipped or dropped" : "");
+}
+
+void measure_print_head(const struct measure_file *f, FILE *to)
+{
     const struct measured *accuracy = measurement_find(&f->measured, "accuracy");
     const struct measured *confidence = measurement_find(&f->measured, "mean_confidence");
-    char n[32], tied[32];
+    char n[32];
     struct buffer text = BUFFER_EMPTY;
     output_visible(&text, f->path, strlen(f->path));
-    buffer_printf(&text, ": %s rows (%s)", human_grouped(s->n, n),
-                  scores_format_name(f->scores.format));
+    buffer_printf(&text, " (%s)", scores_format_name(f->scores.format));
+    fprintf(to, "%s\n", buffer_string(&text));
+    buffer_clear(&text);
+    buffer_printf(&text, "%s rows", human_grouped(f->sample.n, n));
     if (accuracy && confidence)
         buffer_printf(&text, ", accuracy %.4f, mean confidence %.4f", accuracy->value,
                       confidence->value);
-    buffer_printf(&text,
-                  "\n%s rows share their confidence with another, %zu have several likeliest "
-                  "options; %zu clipped, %zu dropped, %zu without a known answer",
-                  human_grouped(s->tied_rows, tied), s->argmax_ties, s->clipped_rows,
-                  s->dropped_rows, s->unlabelled);
+    tell_oddities(f, &text);
     if (f->scores.format == SCORES_LM_EVAL && f->scores.kind == SCORES_CONFIDENCE)
         buffer_puts(&text, "\nA loglikelihood task: confidence is exp(log-likelihood) of the right "
                            "continuation, right is what the model would have written greedily; how "
-                           "sure it was of other answers is not in such a log");
+                           "sure it was of other answers is not in such a log.");
     options_wrap(buffer_string(&text), 0, 0, to);
     buffer_free(&text);
     fputc('\n', to);
@@ -258,28 +278,30 @@ bool measure_print_parity(const struct measure_file *f, const struct measure_vie
 
 /* ---- several files ---- */
 
-static bool print_columns(const struct measure_file *files, int n, const struct measure_view *v,
-                          FILE *to)
+/* Two files, side by side. */
+static bool print_columns(const struct measure_file *files, const struct measure_view *v, FILE *to)
 {
+    enum { FILES = 2 };
     const struct measurement *first = &files[0].measured;
     const char *family = NULL;
-    struct table *t = table_create(n == 2 ? "lrlrl" : "lrlrlrl");
+    struct table *t = table_create("lrlrl");
     table_cell(t, "metric");
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < FILES; i++) {
         table_cell(t, "(%d)", i + 1);
         table_cell(t, "%s", "");
     }
     for (size_t i = 0; i < first->n_values; i++) {
         const struct measured *x = &first->values[i];
-        if (is_repeated(x->key, v))
+        if (is_repeated(x->key, v) ||
+            (is_missing(&files[0], x) && is_missing(&files[1], &files[1].measured.values[i])))
             continue;
         if (x->metric->family != family) {
             family = x->metric->family;
             table_cell(t, "%s", family);
-            empty_cells(t, 2 * n);
+            empty_cells(t, 2 * FILES);
         }
         name_cell(t, x->metric, x->key);
-        for (int j = 0; j < n; j++) {
+        for (int j = 0; j < FILES; j++) {
             const struct measured *y = &files[j].measured.values[i];
             value_cell(t, y);
             interval_cell(t, y->low, y->high);
@@ -288,36 +310,32 @@ static bool print_columns(const struct measure_file *files, int n, const struct 
     return table_print(t, to);
 }
 
-/* The name of one value among the main ones, short. */
-static const char *short_name(const char *key)
-{
-    static const char *const names[][2] = {{"n", "rows"},        {"mean_confidence", "confidence"},
-                                           {"ece_15", "ECE 15"}, {"smece", "smooth ECE"},
-                                           {"brier", "Brier"},   {"auroc", "AUROC"},
-                                           {"aurc", "AURC"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i][0], key) == 0)
-            return names[i][1];
-    return key;
-}
+/* Of the main values those that fit beside a long name. */
+static const char *const line_keys[][2] = {
+    {"n", "rows"},        {"accuracy", "accuracy"}, {"mean_confidence", "confidence"},
+    {"ece_15", "ECE 15"}, {"auroc", "AUROC"},       {"aurc", "AURC"}};
+enum { LINE_KEYS = sizeof line_keys / sizeof *line_keys };
 
-static void main_head(struct table *t, const char *what)
+/* A line for each file or group; the interval is that of the ECE. */
+static struct table *lines_start(const char *what)
 {
+    struct table *t = table_create("lrrrrrrr");
     table_cell(t, "%s", what);
-    for (const char *const *key = measure_main_keys; *key; key++) {
-        table_cell(t, "%s", short_name(*key));
-        if (strcmp(*key, "ece_15") == 0)
-            table_cell(t, "interval");
+    for (int i = 0; i < LINE_KEYS; i++) {
+        table_cell(t, "%s", line_keys[i][1]);
+        if (strcmp(line_keys[i][0], "ece_15") == 0)
+            table_cell(t, "its interval");
     }
+    return t;
 }
 
-static void main_row(struct table *t, const char *name, const struct measurement *m)
+static void add_line(struct table *t, const char *name, const struct measurement *m)
 {
     text_cell(t, name);
-    for (const char *const *key = measure_main_keys; *key; key++) {
-        const struct measured *x = m->n_values ? measurement_find(m, *key) : NULL;
+    for (int i = 0; i < LINE_KEYS; i++) {
+        const struct measured *x = m->n_values ? measurement_find(m, line_keys[i][0]) : NULL;
         value_cell(t, x);
-        if (strcmp(*key, "ece_15") == 0)
+        if (strcmp(line_keys[i][0], "ece_15") == 0)
             interval_cell(t, x ? x->low : (double)NAN, x ? x->high : (double)NAN);
     }
 }
@@ -326,17 +344,16 @@ bool measure_print_files(const struct measure_file *files, int n, const struct m
                          FILE *to)
 {
     bool good;
-    if (n <= 3) {
+    if (n <= 2) {
         for (int i = 0; i < n; i++) {
             fprintf(to, "(%d) ", i + 1);
             measure_print_head(&files[i], to);
         }
-        good = print_columns(files, n, v, to);
+        good = print_columns(files, v, to);
     } else {
-        struct table *t = table_create("lrrrrlrrrr");
-        main_head(t, "file");
+        struct table *t = lines_start("file");
         for (int i = 0; i < n; i++)
-            main_row(t, files[i].scores.name, &files[i].measured);
+            add_line(t, files[i].scores.name, &files[i].measured);
         good = table_print(t, to);
     }
     fputc('\n', to);
@@ -350,11 +367,10 @@ bool measure_print_groups(const struct measure_file *f, const struct measurement
                           const struct measure_view *v, FILE *to)
 {
     measure_print_head(f, to);
-    struct table *t = table_create("lrrrrlrrrr");
-    main_head(t, "group");
+    struct table *t = lines_start("group");
     for (int g = 0; g < f->scores.n_groups; g++)
-        main_row(t, f->scores.groups[g], &groups[g]);
-    main_row(t, "all", &f->measured);
+        add_line(t, f->scores.groups[g], &groups[g]);
+    add_line(t, "all", &f->measured);
     bool good = table_print(t, to);
     fputc('\n', to);
     print_foot(v, false, to);
@@ -363,14 +379,38 @@ bool measure_print_groups(const struct measure_file *f, const struct measurement
 
 /* ---- two files on the same questions ---- */
 
-static const char *verdict(const struct difference *d, const struct measure_view *v)
+static const char *verdict(const struct difference *d)
 {
     if (isnan(d->difference))
         return d->reason ? d->reason : "undefined";
-    if (v->options.draws <= 0 || isnan(d->low))
+    if (isnan(d->low))
         return "";
-    return d->measurable ? (d->difference > 0 ? "(1) is larger" : "(1) is smaller")
-                         : "no measurable difference";
+    return d->measurable ? d->difference > 0 ? "(1) larger" : "(1) smaller" : "not measurable";
+}
+
+/* In words: how many of the differences can be told from chance. */
+static void conclude(const struct comparison *c, const struct measure_view *v, FILE *to)
+{
+    size_t compared = 0, measurable = 0;
+    for (size_t i = 0; i < c->n_values; i++) {
+        const struct difference *d = &c->values[i];
+        if (is_repeated(d->key, v) || isnan(d->low))
+            continue;
+        compared++;
+        measurable += d->measurable;
+    }
+    if (!compared)
+        return;
+    char text[200];
+    if (!measurable)
+        snprintf(text, sizeof text, "No measurable difference: every interval holds 0.");
+    else
+        snprintf(text, sizeof text,
+                 "Of %zu differences %zu are measurable (the interval does not hold 0); of the "
+                 "others: no measurable difference.",
+                 compared, measurable);
+    fputc('\n', to);
+    options_wrap(text, 0, 0, to);
 }
 
 bool measure_print_comparison(const struct measure_file *a, const struct measure_file *b,
@@ -381,12 +421,13 @@ bool measure_print_comparison(const struct measure_file *a, const struct measure
     fprintf(to, "(1) %s\n(2) %s\n%s questions with a known answer in both\n\n", a->path, b->path,
             human_grouped(c->n_pairs, pairs));
     struct table *t = table_create("lrrrll");
-    static const char *const heads[] = {"metric", "(1)", "(2)", "(1) - (2)", "interval", " "};
+    static const char *const heads[] = {"metric", "(1)", "(2)", "(1) - (2)", "interval", ""};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         table_cell(t, "%s", heads[i]);
     for (size_t i = 0; i < c->n_values; i++) {
         const struct difference *d = &c->values[i];
-        if (is_repeated(d->key, v) || strcmp(d->key, "n") == 0)
+        const bool missing = isnan(d->a) && isnan(d->b) && d->metric->needs;
+        if (is_repeated(d->key, v) || missing || strcmp(d->key, "n") == 0)
             continue;
         if (d->metric->family != family) {
             family = d->metric->family;
@@ -400,10 +441,10 @@ bool measure_print_comparison(const struct measure_file *a, const struct measure
             table_cell(t, "%s", x);
         }
         interval_cell(t, d->low, d->high);
-        table_cell(t, "%s", verdict(d, v));
+        table_cell(t, "%s", verdict(d));
     }
     bool good = table_print(t, to);
-    fputc('\n', to);
+    conclude(c, v, to);
     print_foot(v, true, to);
     return good;
 }
