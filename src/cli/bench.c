@@ -106,6 +106,19 @@ static void speed_json(const struct model *m, const struct speed *s, struct resu
     result_double(r, "onednn_bf16_flops", s->onednn_bf16);
     result_double(r, "onednn_f32_flops", s->onednn_f32);
     result_double(r, "memory_bytes_per_second", s->bandwidth);
+    result_integer(r, "weight_bytes", (int64_t)model_weight_bytes(m));
+    json_write_key(&r->json, "decode");
+    json_write_array(&r->json);
+    for (int i = 0; i < SPEED_BATCHES; i++) {
+        const struct speed_decode *d = &s->decode[i];
+        json_write_object(&r->json);
+        result_integer(r, "prompts", d->prompts);
+        result_double(r, "tokens_per_second", d->rate);
+        result_double(r, "memory_bound", d->by_memory);
+        result_double(r, "arithmetic_bound", d->by_units);
+        json_write_end(&r->json, '}');
+    }
+    json_write_end(&r->json, ']');
     result_integer(r, "peak_resident_bytes", (int64_t)s->peak_resident);
     json_write_end(&r->json, '}');
 }
@@ -117,6 +130,17 @@ static void add_share(struct table *t, const char *name, double ceiling, double 
     table_cell(t, "%s", name);
     table_cell(t, "%.0f GFLOP/s", ceiling / GIGA);
     table_cell(t, "prefill reaches %.0f %% of it", 100 * flops / ceiling);
+}
+
+/* Tokens made one after the other, beside the nearer of the two bounds. */
+static void add_decode(struct table *t, const struct speed_decode *d)
+{
+    const bool memory = d->by_memory > 0 && d->by_memory < d->by_units;
+    const double bound = memory ? d->by_memory : d->by_units;
+    table_cell(t, "next tokens of %d prompt%s", d->prompts, d->prompts == 1 ? "" : "s at once");
+    table_cell(t, "%.1f tokens/s", d->rate);
+    table_cell(t, "%.0f %% of the %.1f that %s", 100 * d->rate / bound, bound,
+               memory ? "reading the weights allows" : "the multiply-add units allow");
 }
 
 static bool speed_print(const struct model *m, const struct speed *s)
@@ -133,6 +157,8 @@ static bool speed_print(const struct model *m, const struct speed *s)
     table_cell(t, "prefill with the letters at every layer");
     table_cell(t, "%.0f tokens/s", s->lens);
     table_cell(t, "%.1f %% more time", 100 * (s->prefill / s->lens - 1));
+    for (int i = 0; i < SPEED_BATCHES; i++)
+        add_decode(t, &s->decode[i]);
     add_share(t, "multiply-add units in this precision", s->peak, s->flops);
     add_share(t, "oneDNN on the largest layer, bf16", s->onednn_bf16, s->flops);
     add_share(t, "oneDNN on the largest layer, f32", s->onednn_f32, s->flops);
@@ -194,7 +220,8 @@ static int run(int argc, char **argv)
 static const char *const synopses[] = {"[MODEL] [options]", NULL};
 static const char *const examples[][2] = {
     {"plumb bench", "this machine's matrix peaks and memory bandwidth"},
-    {"plumb bench Qwen2.5-0.5B --precision bf16 --json", "a model's prefill against them, as JSON"},
+    {"plumb bench Qwen2.5-0.5B --precision bf16 --json",
+     "a model's prefill and decoding against them, as JSON"},
     {NULL},
 };
 const struct verb verb_bench = {
@@ -203,7 +230,8 @@ const struct verb verb_bench = {
     .synopses = synopses,
     .description = "Measures this machine's matrix peaks and memory bandwidth; with a MODEL also "
                    "its prefill, with and without the "
-                   "letters' logits at every layer, as a share of these peaks. All rates come from "
+                   "letters' logits at every layer, and making one token after the other for 1, 4 "
+                   "and 16 prompts at once, as a share of these peaks. All rates come from "
                    "one run, measured in turn.",
     .options = options,
     .examples = examples,

@@ -18,6 +18,17 @@ struct speed_options {
 };
 struct speed_options speed_options_default(void);
 
+enum { SPEED_BATCHES = 3 }; /* sizes of batches in which tokens are made */
+
+/* One token after the other, for several prompts at once: every step reads all weights. */
+struct speed_decode {
+    int prompts;
+    double rate; /* tokens/s of all prompts together */
+    double
+        by_memory; /* what reading the weights once a step allows, tokens/s; 0 where that is not known (experts) */
+    double by_units; /* what the multiply-add units allow */
+};
+
 struct speed {
     double prefill; /* tokens/s, logits of no position */
     double lens;    /* tokens/s with the letters' logits at every layer */
@@ -26,8 +37,9 @@ struct speed {
     double
         onednn_bf16; /* FLOP/s of oneDNN's own product on the model's largest layer, 0 where it has none */
     double onednn_f32;
-    double bandwidth;     /* bytes/s of reading memory */
-    size_t peak_resident; /* bytes of the process so far */
+    double bandwidth; /* bytes/s of reading memory */
+    struct speed_decode decode[SPEED_BATCHES];
+    size_t peak_resident; /* bytes of the process when everything of the model's has run once */
 };
 
 int speed_measure(const struct model *m, const struct speed_options *o, struct speed *out,

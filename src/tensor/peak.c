@@ -72,32 +72,45 @@ double peak_flops(enum level l, bool bf16, int threads)
     return tile_rate(kernels_for(l), threads);
 }
 
+/* The sum of [n] words in four streams, asked for ahead of their use as the kernels for few rows do. */
+static uint64_t read_words(const uint64_t *x, size_t n)
+{
+    enum { STREAMS = 4, LINE = 8, AHEAD = 32 * LINE };
+    uint64_t sums[STREAMS][LINE] = {{0}}, sum = 0;
+    const size_t share = n / STREAMS / LINE * LINE;
+    for (size_t i = 0; i < share; i += LINE)
+        for (size_t s = 0; s < STREAMS; s++) {
+            const uint64_t *line = x + s * share + i;
+            __builtin_prefetch(line + AHEAD);
+            for (size_t j = 0; j < LINE; j++)
+                sums[s][j] += line[j];
+        }
+    for (size_t s = 0; s < STREAMS; s++)
+        for (size_t j = 0; j < LINE; j++)
+            sum += sums[s][j];
+    return sum;
+}
+
 double peak_bandwidth(int threads)
 {
-    const size_t n = (size_t)1 << 27; /* 512 MiB of floats */
-    float *x = mem_aligned(n, sizeof *x);
+    const size_t n = (size_t)1 << 26; /* 512 MiB of words */
+    uint64_t *x = mem_aligned(n, sizeof *x);
     double best = 0;
     if (!x)
         return 0;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < n; i++)
-        x[i] = (float)(i & 7);
-    for (int burst = 0; burst < 4; burst++) {
-        float sum = 0;
-        double start = clock_seconds();
+        x[i] = i;
+    for (int burst = 0; burst < BURSTS; burst++) {
+        uint64_t sum = 0;
+        const double start = clock_seconds();
 #pragma omp parallel num_threads(threads) reduction(+ : sum)
         {
-            size_t share = n / (size_t)omp_get_num_threads(),
-                   first = share * (size_t)omp_get_thread_num();
-            float lanes[64] = {0};
-            for (size_t i = first; i + 64 <= first + share; i += 64)
-                for (size_t j = 0; j < 64; j++)
-                    lanes[j] += x[i + j];
-            for (size_t j = 0; j < 64; j++)
-                sum += lanes[j];
+            const size_t share = n / (size_t)omp_get_num_threads();
+            sum += read_words(x + share * (size_t)omp_get_thread_num(), share);
         }
-        double rate = (double)n * sizeof *x / (clock_seconds() - start);
-        volatile float keep = sum;
+        const double rate = (double)n * sizeof *x / (clock_seconds() - start);
+        const volatile uint64_t keep = sum;
         (void)keep;
         best = rate > best ? rate : best;
     }
