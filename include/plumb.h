@@ -315,8 +315,9 @@ struct plumb_token_logprob {
 struct plumb_text {
     const char *text; /* [size] and a NUL; without special tokens and the stop text */
     size_t size;
-    const int32_t *tokens;                 /* [n] new ones, without the one that ended the text */
-    const float *logprobs;                 /* [n] of these, as in plumb_token_logprob */
+    const int32_t *tokens; /* [n] new ones: those of a stop text are among them, the one with which
+                              the model ended its text is not */
+    const float *logprobs; /* [n] of these, as in plumb_token_logprob */
     const struct plumb_token_logprob *top; /* [n, logprobs] the most likely, the first first */
     size_t n;
     enum plumb_reason reason;

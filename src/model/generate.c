@@ -54,13 +54,15 @@ struct generation {
 
 static int check(const struct generation *g, size_t n_prompts, struct plumb_error *e)
 {
-    if (g->o->max_tokens < 1 || g->o->logprobs < 0 || g->o->logprobs > MAX_LOGPROBS ||
-        g->o->batch < 1 || g->o->batch > MAX_BATCH)
-        return error_set(
-            e, PLUMB_INPUT,
-            "%d new tokens, %d logprobs, batches of %d; expected at least 1, at most %d, "
-            "and 1 to %d",
-            g->o->max_tokens, g->o->logprobs, g->o->batch, MAX_LOGPROBS, MAX_BATCH);
+    if (g->o->max_tokens < 1)
+        return error_set(e, PLUMB_INPUT, "%d new tokens asked for; expected 1 or more",
+                         g->o->max_tokens);
+    if (g->o->logprobs < 0 || g->o->logprobs > MAX_LOGPROBS)
+        return error_set(e, PLUMB_INPUT, "%d most likely tokens asked for; expected 0 to %d",
+                         g->o->logprobs, MAX_LOGPROBS);
+    if (g->o->batch < 1 || g->o->batch > MAX_BATCH)
+        return error_set(e, PLUMB_INPUT, "a batch of %d prompts; expected 1 to %d", g->o->batch,
+                         MAX_BATCH);
     for (int i = 0; i < g->o->n_stops; i++)
         if (!*g->o->stops[i])
             return error_set(e, PLUMB_INPUT, "stop text %d is empty: every text would end at once",

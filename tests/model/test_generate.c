@@ -253,6 +253,13 @@ static void what_cannot_go_on_is_refused(void **state)
     const struct tokenizer *tokenizer;
     struct generated g;
     struct model *mute;
+    o.logprobs = 101;
+    assert_int_equal(generate(model, prompts, 1, &o, NULL, &g, &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "101 most likely tokens asked for; expected 0 to 100"));
+    o.logprobs = o.batch = 0;
+    assert_int_equal(generate(model, prompts, 1, &o, NULL, &g, &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "a batch of 0 prompts"));
+    o.batch = 1;
     o.stops = stops;
     o.n_stops = 2;
     assert_int_equal(generate(model, prompts, 1, &o, NULL, &g, &e), PLUMB_INPUT);
