@@ -62,10 +62,10 @@ const struct metric metrics[] = {
 /* ---- calibration error ---- */
 #define ECE(KEY, NAME, BINS)                                                                       \
     {                                                                                              \
-        .keys = {KEY}, .name = NAME, .family = binned,                                             \
+        .keys = {KEY}, .name = (NAME), .family = binned,                                           \
         .definition = "sum over bins of n_b/n |accuracy - mean confidence|; equal width, " EDGES   \
                       "; empty bins add 0",                                                        \
-        .interval = METRIC_BASIC, .highest = 1, .bins = BINS, .compute = compute_ece               \
+        .interval = METRIC_BASIC, .highest = 1, .bins = (BINS), .compute = compute_ece             \
     }
     ECE("ece", "ECE, bins as chosen", 0),
     ECE("ece_10", "ECE, 10 bins", 10),
@@ -73,10 +73,10 @@ const struct metric metrics[] = {
     ECE("ece_20", "ECE, 20 bins", 20),
 #define MCE(KEY, NAME, BINS)                                                                       \
     {                                                                                              \
-        .keys = {KEY}, .name = NAME, .family = binned,                                             \
+        .keys = {KEY}, .name = (NAME), .family = binned,                                           \
         .definition = "largest |accuracy - mean confidence| of the non-empty bins; equal "         \
                       "width, " EDGES,                                                             \
-        .interval = METRIC_BASIC, .highest = 1, .bins = BINS, .compute = compute_mce               \
+        .interval = METRIC_BASIC, .highest = 1, .bins = (BINS), .compute = compute_mce             \
     }
     MCE("mce_10", "MCE, 10 bins", 10),
     MCE("mce_15", "MCE, 15 bins", 15),
@@ -91,8 +91,8 @@ const struct metric metrics[] = {
      .compute = compute_rmsce},
 #define AECE(KEY, NAME, BINS)                                                                      \
     {                                                                                              \
-        .keys = {KEY}, .name = NAME, .family = binned, .definition = "ECE over " EQUAL_MASS,       \
-        .interval = METRIC_BASIC, .highest = 1, .bins = BINS, .compute = compute_aece              \
+        .keys = {KEY}, .name = (NAME), .family = binned, .definition = "ECE over " EQUAL_MASS,     \
+        .interval = METRIC_BASIC, .highest = 1, .bins = (BINS), .compute = compute_aece            \
     }
     AECE("aece_10", "adaptive ECE, 10 bins", 10),
     AECE("aece_15", "adaptive ECE, 15 bins", 15),

@@ -249,7 +249,7 @@ static void take_row(const struct scores *scores, size_t i, const struct sample_
     s->log_likelihood[at] = j.log_likelihood;
     s->group[at] = scores->group[i];
     s->row[at] = (uint32_t)i;
-    if (s->option_mass)
+    if (s->option_mass && scores->option_mass)
         s->option_mass[at] = scores->option_mass[i];
     s->argmax_ties += j.tied;
     s->clipped_rows += j.clipped;

@@ -86,10 +86,11 @@ static void ratios_add(struct ratios *r, double start, double step, double n)
         r->n += (size_t)n;
         return;
     }
-    for (double j = 1; j <= n; j++) {
+    const size_t whole = (size_t)n;
+    for (size_t j = 1; j <= whole; j++) {
         if (r->n == METRIC_GRID)
             ratios_flush(r);
-        r->errors[r->n++] = start + j * step;
+        r->errors[r->n++] = start + (double)j * step;
     }
 }
 

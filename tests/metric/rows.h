@@ -22,13 +22,20 @@
 #include "metric/metric.h"
 #include "metric/sample.h"
 
+/* fail_msg, known to every analyser to end the test. */
+#define rows_fail(...)                                                                             \
+    do {                                                                                           \
+        fail_msg(__VA_ARGS__);                                                                     \
+        abort();                                                                                   \
+    } while (0)
+
 static const char *const rows_one_group[] = {"all"};
 
 static inline void *rows_room(size_t count, size_t size)
 {
     void *p = calloc(count > 0 ? count : 1, size);
     if (!p)
-        fail_msg("no memory");
+        rows_fail("no memory");
     return p;
 }
 
@@ -68,6 +75,8 @@ static inline void rows_free(struct scores *s)
 static inline struct scores rows_of(size_t n, const double *confidence, const int *correct)
 {
     struct scores s = rows_create(n, 0);
+    if (!s.values || !s.correct)
+        abort();
     for (size_t i = 0; i < n; i++) {
         s.values[i] = confidence[i];
         s.correct[i] = (int8_t)correct[i];
@@ -91,7 +100,7 @@ static inline struct scores rows_taken(const struct scores *s, const size_t *fro
         t.group[i] = s->group[j];
         if (s->label)
             t.label[i] = s->label[j];
-        else
+        else if (s->correct)
             t.correct[i] = s->correct[j];
         if (s->option_mass)
             t.option_mass[i] = s->option_mass[j];
@@ -151,7 +160,7 @@ static inline struct sample rows_sample(const struct scores *s)
     struct plumb_error e = {0};
     struct sample sample;
     if (sample_create(s, &o, &sample, &e) != PLUMB_OK)
-        fail_msg("%s", e.message);
+        rows_fail("%s", e.message);
     return sample;
 }
 
@@ -161,7 +170,7 @@ static inline const char *rows_data(const char *name, char path[4096])
 {
     const char *folder = getenv("PLUMB_TEST_DATA");
     if (!folder)
-        fail_msg("PLUMB_TEST_DATA is not set: run through meson test");
+        rows_fail("PLUMB_TEST_DATA is not set: run through meson test");
     snprintf(path, 4096, "%s/metric/%s", folder, name);
     return path;
 }
@@ -173,11 +182,11 @@ static inline struct scores rows_golden(const char *name, size_t n, int k)
     snprintf(file, sizeof file, "%s.csv", name);
     FILE *f = fopen(rows_data(file, path), "r");
     if (!f || !fgets(line, sizeof line, f))
-        fail_msg("%s cannot be read", path);
+        rows_fail("%s cannot be read", path);
     struct scores s = rows_create(n, k);
     for (size_t i = 0; i < n; i++) {
         if (!fgets(line, sizeof line, f))
-            fail_msg("%s ends in row %zu", path, i);
+            rows_fail("%s ends in row %zu", path, i);
         char *at = line;
         for (int j = 0; j < s.k; j++, at++)
             s.values[i * (size_t)s.k + (size_t)j] = strtod(at, &at);
@@ -198,7 +207,7 @@ static inline struct json rows_known(const char *set)
     char path[4096];
     struct plumb_error e = {0};
     if (!document && json_open(rows_data("golden.json", path), &document, &e) != PLUMB_OK)
-        fail_msg("%s", e.message);
+        rows_fail("%s", e.message);
     return json_get(json_root(document), set);
 }
 
@@ -206,7 +215,7 @@ static inline double rows_known_number(struct json set, const char *key)
 {
     double v = NAN;
     if (!json_number(json_get(set, key), &v))
-        fail_msg("golden.json has no number %s", key);
+        rows_fail("golden.json has no number %s", key);
     return v;
 }
 
@@ -219,11 +228,11 @@ static inline double rows_metric(const struct sample *s, const double *weight, c
     int at = 0;
     const struct metric *m = metric_find(key, &at);
     if (!m)
-        fail_msg("no metric %s", key);
+        rows_fail("no metric %s", key);
     struct metric_scratch scratch = {0};
     struct plumb_error e = {0};
     if (metric_scratch_create(s, &scratch, &e) != PLUMB_OK)
-        fail_msg("%s", e.message);
+        rows_fail("%s", e.message);
     double out[METRIC_VALUES_MAX] = {0};
     const char *why = metric_missing(s, m);
     if (why)
@@ -239,13 +248,13 @@ static inline double rows_metric(const struct sample *s, const double *weight, c
 static inline void rows_near(double value, double known, double tolerance)
 {
     if (!(fabs(value - known) <= tolerance))
-        fail_msg("%.17g, known %.17g, differs by %.3g", value, known, value - known);
+        rows_fail("%.17g, known %.17g, differs by %.3g", value, known, value - known);
 }
 
 static inline void rows_close_to(const char *what, double value, double known, double tolerance)
 {
     if (!(fabs(value - known) <= tolerance * fmax(1, fabs(known))))
-        fail_msg("%s: %.17g, known %.17g, differs by %.3g", what, value, known, value - known);
+        rows_fail("%s: %.17g, known %.17g, differs by %.3g", what, value, known, value - known);
 }
 
 #endif

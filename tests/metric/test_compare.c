@@ -12,7 +12,7 @@ static struct comparison compared(const struct sample *a, const struct sample *b
     struct comparison c;
     struct plumb_error e = {0};
     if (measure_compare(a, b, pair, o, &c, &e) != PLUMB_OK)
-        fail_msg("%s", e.message);
+        rows_fail("%s", e.message);
     return c;
 }
 
@@ -21,8 +21,7 @@ static const struct difference *difference_of(const struct comparison *c, const 
     for (size_t i = 0; i < c->n_values; i++)
         if (strcmp(c->values[i].key, key) == 0)
             return &c->values[i];
-    fail_msg("%s was not compared", key);
-    return NULL;
+    rows_fail("%s was not compared", key);
 }
 
 static uint32_t *same_places(size_t n)
@@ -53,7 +52,7 @@ static void a_file_does_not_differ_from_itself(void **state)
                 continue;
             }
             if (d->difference != 0 || (!isnan(d->low) && (d->low != 0 || d->high != 0)))
-                fail_msg("%s: %g [%g, %g]", d->key, d->difference, d->low, d->high);
+                rows_fail("%s: %g [%g, %g]", d->key, d->difference, d->low, d->high);
         }
         comparison_free(&c);
     }
@@ -105,7 +104,7 @@ static void questions_are_paired_wherever_they_stand(void **state)
 {
     (void)state;
     struct scores s = rows_random(12, 120, 0, 0, false);
-    size_t from[120];
+    size_t from[120] = {0};
     struct scores t = rows_shuffled(&s, 8, from);
     uint32_t pair[120];
     size_t shared = 120;
@@ -152,7 +151,7 @@ static void what_both_share_cancels(void **state)
     const struct difference *d = difference_of(&c, "accuracy");
     const struct measured *alone = measurement_find(&m, "accuracy");
     if (!alone)
-        fail_msg("no accuracy");
+        rows_fail("no accuracy");
     /* sqrt(10 / 500) against sqrt(2 * 0.25): a fifth */
     assert_true(d->high - d->low < 0.4 * (alone->high - alone->low));
     measurement_free(&m);

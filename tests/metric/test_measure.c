@@ -13,7 +13,7 @@ static struct measurement measured(const struct sample *s, const struct measure_
     struct measurement m;
     struct plumb_error e = {0};
     if (measure(s, o, &m, &e) != PLUMB_OK)
-        fail_msg("%s", e.message);
+        rows_fail("%s", e.message);
     return m;
 }
 
@@ -21,7 +21,7 @@ static const struct measured *value_of(const struct measurement *m, const char *
 {
     const struct measured *v = measurement_find(m, key);
     if (!v)
-        fail_msg("%s was not measured", key);
+        rows_fail("%s was not measured", key);
     return v;
 }
 
@@ -124,7 +124,7 @@ static void same_measurement(const struct measurement *a, const struct measureme
                                 y->percentile_high};
         for (size_t j = 0; j < 7; j++)
             if (!(isnan(left[j]) && isnan(right[j])) && left[j] != right[j])
-                fail_msg("%s: %.17g and %.17g", x->key, left[j], right[j]);
+                rows_fail("%s: %.17g and %.17g", x->key, left[j], right[j]);
         assert_int_equal(x->skipped_draws, y->skipped_draws);
     }
 }

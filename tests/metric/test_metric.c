@@ -68,7 +68,7 @@ static void the_table_has_every_promised_key_once(void **state)
     int at;
     for (size_t i = 0; i < sizeof promised / sizeof *promised; i++)
         if (!metric_find(promised[i], &at))
-            fail_msg("no metric %s", promised[i]);
+            rows_fail("no metric %s", promised[i]);
     for (size_t i = 0; i < n_metrics; i++) {
         const struct metric *m = &metrics[i];
         assert_true(*m->name && *m->family && *m->definition && m->lowest < m->highest);
@@ -127,11 +127,11 @@ static void same_values(const struct values *a, const struct values *b, double t
             const double x = a->value[i * METRIC_VALUES_MAX + (size_t)j];
             const double y = b->value[i * METRIC_VALUES_MAX + (size_t)j];
             const bool same = isnan(x) || isnan(y) ? isnan(x) && isnan(y)
-                              : tolerance == 0     ? memcmp(&x, &y, sizeof x) == 0
+                              : tolerance == 0     ? x == y && signbit(x) == signbit(y)
                                                    : fabs(x - y) <= tolerance * fmax(1, fabs(x));
             if (!same)
-                fail_msg("%s: %s is %.17g and %.17g, which differ by %g", what, metrics[i].keys[j],
-                         x, y, x - y);
+                rows_fail("%s: %s is %.17g and %.17g, which differ by %g", what, metrics[i].keys[j],
+                          x, y, x - y);
         }
     }
 }
@@ -194,17 +194,19 @@ static void a_weight_counts_a_row_as_often(void **state)
 /* Undefined if and only if there is a reason, and never infinite. */
 static void defined_or_explained(const struct values *v, const char *what)
 {
+    if (!v->value || !v->reason)
+        abort();
     for (size_t i = 0; i < n_metrics; i++) {
         for (int j = 0; metrics[i].keys[j]; j++) {
             const double x = v->value[i * METRIC_VALUES_MAX + (size_t)j];
             if (isinf(x))
-                fail_msg("%s: %s is infinite", what, metrics[i].keys[j]);
+                rows_fail("%s: %s is infinite", what, metrics[i].keys[j]);
             if (isnan(x) && !v->reason[i])
-                fail_msg("%s: %s is undefined and nobody says why", what, metrics[i].keys[j]);
+                rows_fail("%s: %s is undefined and nobody says why", what, metrics[i].keys[j]);
             const double rounding = 1e-14; /* of differences of sums */
             if (!isnan(x) &&
                 (x < metrics[i].lowest - rounding || x > metrics[i].highest + rounding))
-                fail_msg("%s: %s is %.17g, outside its range", what, metrics[i].keys[j], x);
+                rows_fail("%s: %s is %.17g, outside its range", what, metrics[i].keys[j], x);
         }
     }
 }
@@ -214,7 +216,7 @@ static double value_at(const struct values *v, const char *key)
     int at = 0;
     const struct metric *m = metric_find(key, &at);
     if (!m)
-        fail_msg("no metric %s", key);
+        rows_fail("no metric %s", key);
     return v->value[(size_t)(m - metrics) * METRIC_VALUES_MAX + (size_t)at];
 }
 
@@ -290,7 +292,7 @@ static void one_class_of_answers_has_no_ranking(void **state)
         struct values v = values_of(&a, NULL);
         for (size_t i = 0; i < sizeof undefined / sizeof *undefined; i++)
             if (!isnan(value_at(&v, undefined[i])))
-                fail_msg("%s has a value", undefined[i]);
+                rows_fail("%s has a value", undefined[i]);
         rows_near(value_at(&v, "aurc"), right ? 0 : 1, 1e-14);
         rows_near(value_at(&v, "e_aurc"), 0, 0);
         rows_near(value_at(&v, "ause"), 0, 0);

@@ -11,7 +11,7 @@ static void says(const struct scores *s, const struct sample_options *o, const c
     struct sample out;
     assert_int_equal(sample_create(s, o, &out, &e), PLUMB_INPUT);
     if (!strstr(e.message, part))
-        fail_msg("\"%s\" does not say \"%s\"", e.message, part);
+        rows_fail("\"%s\" does not say \"%s\"", e.message, part);
     assert_null(out.confidence);
 }
 
