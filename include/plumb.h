@@ -348,6 +348,48 @@ PLUMB_API int plumb_model_encode_chat(const plumb_model *model,
 PLUMB_API int plumb_model_next_logits(plumb_model *model, const int32_t *ids, size_t n,
                                       float *logits, struct plumb_error *error);
 
+/* ---- Metrics --------------------------------------------------------------------------------- */
+
+struct plumb_measure_options {
+    int bins;      /* of the value "ece"; 15. Other binned values have their number in the key */
+    int draws;     /* bootstrap resamples for the intervals; 2000; 0 = none */
+    bool by_group; /* resample whole groups (subjects), not rows */
+    uint64_t seed; /* 0 */
+    double confidence;  /* of the intervals; 0.95 */
+    double temperature; /* logits are divided by it; 1 */
+    int threads;        /* 0 = as many as the process may use; results do not depend on it */
+};
+PLUMB_API struct plumb_measure_options plumb_measure_options_default(void);
+
+/* One number, with all that a reader must know of it. The texts live as long as the library. */
+struct plumb_measured {
+    const char *key;        /* "ece_15", "auroc", "corp/mcb": docs/metrics.md lists them */
+    const char *definition; /* rule, bins, ties, in one line */
+    double value;           /* NaN: undefined */
+    const char *reason;     /* why it is undefined; null where it is defined */
+    double low, high;       /* the interval; NaN where there is none */
+};
+
+typedef struct plumb_measurement plumb_measurement;
+
+/* Every metric of a file: a trace, a CSV, JSONL, or the sample logs of lm-evaluation-harness. Close
+   the measurement when done. `options` may be null. PLUMB_INPUT: not such a file, no row with a known
+   answer, a value that is NaN, infinite or out of range (by its row), wrong options. */
+PLUMB_API int plumb_measure_file(const char *path, const struct plumb_measure_options *options,
+                                 plumb_measurement **out, struct plumb_error *error);
+/* The same of n rows: a confidence in [0, 1], and whether the answer was right (not 0) or wrong (0). */
+PLUMB_API int plumb_measure_rows(const double *confidence, const uint8_t *correct, size_t n,
+                                 const struct plumb_measure_options *options,
+                                 plumb_measurement **out, struct plumb_error *error);
+PLUMB_API void plumb_measurement_close(plumb_measurement *measurement); /* null is fine */
+
+PLUMB_API size_t plumb_measurement_size(const plumb_measurement *measurement);
+/* Value i, in the order of the report, or the value of a key. False: there is none. */
+PLUMB_API bool plumb_measurement_get(const plumb_measurement *measurement, size_t i,
+                                     struct plumb_measured *out);
+PLUMB_API bool plumb_measurement_find(const plumb_measurement *measurement, const char *key,
+                                      struct plumb_measured *out);
+
 #ifdef __cplusplus
 }
 #endif
