@@ -75,16 +75,13 @@ static struct grid *spread_table(const struct spread *d)
     return t;
 }
 
-static void spread_draw(struct page *p, const char *title, const struct spread *d)
+static void spread_draw(struct page *p, const char *title, const struct spread *d, double most)
 {
-    char caption[256], counts[2][NUMBER_TEXT], medians[2][NUMBER_TEXT], median[2][64];
-    double most = 0;
+    char caption[320], counts[2][NUMBER_TEXT], medians[2][NUMBER_TEXT], median[2][NUMBER_TEXT + 16];
     for (int right = 0; right < 2; right++) {
         number_count((size_t)d->total[right], counts[right]);
         number_fixed(d->median[right], 3, medians[right]);
-        snprintf(median[right], sizeof median[right], "median %s", medians[right]);
-        for (int b = 0; b < COLUMNS; b++)
-            most = fmax(most, d->share[right][b]); /* fmax ignores NaN */
+        snprintf(median[right], sizeof median[right], "median %.40s", medians[right]);
     }
     snprintf(caption, sizeof caption,
              "%s right answers, median confidence %s; %s wrong answers, median %s", counts[1],
@@ -96,10 +93,8 @@ static void spread_draw(struct page *p, const char *title, const struct spread *
     static const char *const labels[] = {"share of wrong", "share of right"};
     static const char *const names[] = {"wrong answers", "right answers"};
     for (int right = 1; right >= 0; right--) {
-        /* One scale for both, so that heights compare. */
-        struct axis share = axis_range(labels[right], 0, most > 0 ? NAN : 1);
+        struct axis share = axis_range(labels[right], 0, most);
         share.format = AXIS_PERCENT;
-        share.high = most > 0 ? most * 1.02 : 1;
         figure_panel(f, share, 0.33);
         figure_bars(f, (struct series){names[right], right ? 0 : 1}, d->from, d->to, d->zero,
                     d->share[right], COLUMNS);
@@ -173,6 +168,18 @@ static void roc_draw(struct page *p, const struct report_input *in)
     grid_destroy(t);
 }
 
+/* One scale for right and wrong of all files, so that heights compare. */
+static double most_share(const struct report_input *in, struct spread *d, struct bins *bins)
+{
+    double most = 0;
+    for (size_t r = 0; r < in->n_runs; r++) {
+        spread_fill(d, in->runs[r].sample, bins);
+        for (int b = 0; b < COLUMNS; b++)
+            most = fmax(most, fmax(d->share[0][b], d->share[1][b])); /* fmax ignores NaN */
+    }
+    return most > 0 ? most * 1.02 : 1;
+}
+
 void chapter_confidence(struct page *p, const struct report_input *in)
 {
     struct bins *bins = mem_alloc(sizeof *bins);
@@ -180,10 +187,11 @@ void chapter_confidence(struct page *p, const struct report_input *in)
     page_chapter(p, "confidence", "Confidence of right and wrong answers");
     page_text(p, "Confidence tells right from wrong as far as the two histograms differ. Wrong "
                  "answers piled up near 1 are the dangerous ones: no threshold catches them.");
+    const double most = bins && d ? most_share(in, d, bins) : 1;
     page_figures_begin(p);
     for (size_t i = 0; bins && d && i < in->n_runs; i++) {
         spread_fill(d, in->runs[i].sample, bins);
-        spread_draw(p, in->n_runs > 1 ? in->runs[i].name : "Confidence by outcome", d);
+        spread_draw(p, in->n_runs > 1 ? in->runs[i].name : "Confidence by outcome", d, most);
     }
     roc_draw(p, in);
     page_figures_end(p);

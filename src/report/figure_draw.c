@@ -55,6 +55,7 @@ static int arrays_along(enum mark_kind kind, bool y)
 static struct span data_span(const struct figure *f, const struct axis *a, int panel, bool y)
 {
     struct span s = {NAN, NAN};
+    bool markers = false;
     for (size_t k = 0; k < f->n_marks; k++) {
         const struct mark *m = &f->marks[k];
         const int which = arrays_along(m->kind, y);
@@ -63,6 +64,12 @@ static struct span data_span(const struct figure *f, const struct axis *a, int p
         for (int d = 0; d < 4; d++)
             for (size_t i = 0; (which >> d & 1) && i < m->n; i++)
                 span_add(&s, a, m->v[d][i]);
+        markers = markers || m->kind == MARK_POINTS;
+    }
+    if (markers && a->scale == AXIS_LINEAR && s.most > s.least) { /* markers need room to stand */
+        const double room = 0.03 * (s.most - s.least);
+        s.least = s.least >= 0 && s.least < room ? 0 : s.least - room;
+        s.most += room;
     }
     return s;
 }
@@ -95,7 +102,7 @@ static void lay_out(struct figure *f, const char *id, struct layout *out)
     for (int i = 0; i < f->n_panels; i++) {
         struct plot *p = &out->plots[i];
         *p = (struct plot){.x = &f->x, .y = &f->y[i], .x_ticks = x_ticks, .id = id, .panel = i};
-        settle(&f->y[i], data_span(f, &f->y[i], i, true), f->aspect[i] * (f->width - 60), 38,
+        settle(&f->y[i], data_span(f, &f->y[i], i, true), f->aspect[i] * (f->width - 60), 44,
                &p->y_ticks);
         left = fmax(left, GAP + ticks_width(p->y, &p->y_ticks) + (p->y->label ? 20 : 4));
     }

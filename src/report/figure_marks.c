@@ -478,10 +478,14 @@ void marks_label(const struct figure *f, const struct plot *p, struct buffer *ou
     struct place room = {.inside = {p->left, p->top, p->left + p->width, p->top + p->height}};
     for (size_t k = 0; k < f->n_marks; k++) {
         const struct mark *m = &f->marks[k];
-        for (size_t i = 0; m->panel == p->panel && m->kind == MARK_POINTS && i < m->n; i++) {
+        if (m->panel != p->panel || (m->kind != MARK_POINTS && m->kind != MARK_INTERVALS))
+            continue;
+        for (size_t i = 0; i < m->n; i++) {
             const double x = place_x(p, m->v[0][i]), y = place_y(p, m->v[1][i]);
-            if (inside(p, x, y))
-                place_take(&room, (struct box){x - 4, y - 4, x + 4, y + 4});
+            const double high = m->kind == MARK_POINTS ? y - 4 : place_y(p, m->v[2][i]);
+            const double low = m->kind == MARK_POINTS ? y + 4 : y;
+            if (inside(p, x, p->top) && low > high)
+                place_take(&room, (struct box){x - 4, high, x + 4, low});
         }
     }
     for (size_t k = 0; k < f->n_marks; k++) {

@@ -20,13 +20,13 @@ static const char *definition_of(const struct measured *v)
     return v->key == v->metric->keys[0] ? v->metric->definition : NULL;
 }
 
-/* The name of a row; where a metric has several values, the part of the key that tells them apart is added. */
+/* The name of a row; where a metric has several values, the end of the key tells them apart. */
 static void name_row(struct grid *t, const struct measured *v, bool defined)
 {
     char name[192];
     const char *slash = strchr(v->key, '/');
-    if (v->metric->keys[1])
-        snprintf(name, sizeof name, "%s: %s", v->metric->name, slash ? slash + 1 : v->key);
+    if (slash)
+        snprintf(name, sizeof name, "%s: %s", v->metric->name, slash + 1);
     else
         snprintf(name, sizeof name, "%s", v->metric->name);
     grid_named(t, name, defined ? definition_of(v) : NULL, v->key);

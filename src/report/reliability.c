@@ -16,7 +16,6 @@
 enum { FEW = 10 }; /* a bin with fewer answers says next to nothing */
 struct diagram {
     int n, kept;
-    bool any_few;
     double low[BINS_MAX + 1], high[BINS_MAX + 1], rows[BINS_MAX + 1], zero[BINS_MAX + 1];
     double confidence[BINS_MAX + 1], accuracy[BINS_MAX + 1];
     double accuracy_low[BINS_MAX + 1], accuracy_high[BINS_MAX + 1];
@@ -24,6 +23,7 @@ struct diagram {
     double curve[BINS_MAX +
                  1]; /* the accuracy where there are answers enough to draw a line through it */
     double few[BINS_MAX + 1]; /* and where there are not */
+    double gap_shown[BINS_MAX + 1];
     double gap[BINS_MAX + 1], gap_low[BINS_MAX + 1],
         gap_high[BINS_MAX + 1]; /* confidence - accuracy */
     double part[BINS_MAX + 1];  /* of the calibration error */
@@ -50,10 +50,10 @@ static void diagram_fill(struct diagram *d, const struct bins *bins, double conf
         d->accuracy_high[k] = p.high;
         d->curve[k] = b->rows < FEW ? NAN : b->accuracy;
         d->few[k] = b->rows < FEW ? b->accuracy : NAN;
-        d->any_few = d->any_few || b->rows < FEW;
         d->gap[k] = b->confidence - b->accuracy;
-        d->gap_low[k] = b->confidence - p.high;
-        d->gap_high[k] = b->confidence - p.low;
+        d->gap_shown[k] = b->rows < FEW ? NAN : d->gap[k];
+        d->gap_low[k] = b->rows < FEW ? NAN : b->confidence - p.high;
+        d->gap_high[k] = b->rows < FEW ? NAN : b->confidence - p.low;
         d->part[k] = b->rows / bins->rows * fabs(d->gap[k]);
         d->words[k] = number_compact(b->rows, d->counts[k]);
     }
@@ -102,13 +102,16 @@ static void describe(const struct diagram *d, double ece, char *out, size_t size
 }
 
 static void diagram_draw(struct page *p, const char *title, const struct diagram *d,
-                         const struct bins *bins, const struct measure_options *o, int style)
+                         const struct bins *bins, const struct measure_options *o, int style,
+                         double most)
 {
     char description[512], caption[128], level[NUMBER_TEXT], ece[NUMBER_TEXT];
     const double error = bins_error(bins, 1);
     describe(d, error, description, sizeof description);
-    snprintf(caption, sizeof caption, "ECE %s with %d bins; bands: %s intervals",
-             number_fixed(error, 4, ece), bins->n, number_percent(o->confidence, 0, level));
+    snprintf(caption, sizeof caption,
+             "ECE %s with %d bins; bands: %s intervals; grey: fewer than %d answers",
+             number_fixed(error, 4, ece), bins->n, number_percent(o->confidence, 0, level),
+             (int)FEW);
     struct figure *f = figure_create(&(struct figure_spec){.title = title,
                                                            .caption = caption,
                                                            .description = description,
@@ -121,10 +124,8 @@ static void diagram_draw(struct page *p, const char *title, const struct diagram
     figure_line(f, (struct series){NULL, style}, d->confidence, d->curve, n);
     figure_points(f, (struct series){"accuracy of a bin, with interval", style}, d->confidence,
                   d->curve, NULL, n);
-    if (d->any_few)
-        figure_points(f, (struct series){"fewer than 10 answers", SERIES_MUTED}, d->confidence,
-                      d->few, NULL, n);
-    struct axis answers = axis_range("answers", 0, NAN);
+    figure_points(f, (struct series){NULL, SERIES_MUTED}, d->confidence, d->few, NULL, n);
+    struct axis answers = axis_range("answers", 0, most);
     answers.format = AXIS_COUNT;
     figure_panel(f, answers, 0.3);
     figure_bars(f, (struct series){NULL, style}, d->low, d->high, d->zero, d->rows, n);
@@ -146,14 +147,15 @@ static void gaps_draw(struct page *p, const struct diagram *d, double ece)
     struct figure *f =
         figure_create(&(struct figure_spec){.title = "Where the calibration error comes from",
                                             .caption = "gap × share of the answers = part of the "
-                                                       "ECE",
+                                                       "ECE; bins with fewer than 10 answers are "
+                                                       "only in the table",
                                             .description = description,
                                             .x = axis_range("confidence", 0, 1)});
     const size_t n = (size_t)d->kept;
     figure_panel(f, axis_auto("confidence − accuracy"), 0.56);
     figure_rule_horizontal(f, 0, "calibrated");
     figure_intervals(f, (struct series){NULL, 0}, d->confidence, d->gap_low, d->gap_high, n);
-    figure_points(f, (struct series){NULL, 0}, d->confidence, d->gap, NULL, n);
+    figure_points(f, (struct series){NULL, 0}, d->confidence, d->gap_shown, NULL, n);
     figure_panel(f, axis_range("part of the ECE", 0, NAN), 0.3);
     figure_bars(f, (struct series){NULL, 0}, d->low, d->high, d->zero, d->part, n);
     struct grid *t = diagram_table(d);
@@ -163,14 +165,14 @@ static void gaps_draw(struct page *p, const struct diagram *d, double ece)
 }
 
 static void show(struct page *p, const char *title, const struct sample *s,
-                 const struct measure_options *o, int style, bool gaps)
+                 const struct measure_options *o, int style, double most, bool gaps)
 {
     struct bins *bins = mem_alloc(sizeof *bins);
     struct diagram *d = mem_alloc(sizeof *d);
     if (bins && d) {
         bins_of_sample(s, NULL, bins_rule_of(&o->metric), o->metric.bins, bins);
         diagram_fill(d, bins, o->confidence);
-        diagram_draw(p, title, d, bins, o, style);
+        diagram_draw(p, title, d, bins, o, style, most);
         if (gaps)
             gaps_draw(p, d, bins_error(bins, 1));
     } else {
@@ -183,7 +185,24 @@ static void show(struct page *p, const char *title, const struct sample *s,
 void reliability_figure(struct page *p, const char *title, const struct sample *s,
                         const struct measure_options *o, int style)
 {
-    show(p, title, s, o, style, false);
+    show(p, title, s, o, style, NAN, false);
+}
+
+/* The fullest bin of all files, so that their histograms have one scale; NaN for one file. */
+static double most_answers(struct page *p, const struct report_input *in)
+{
+    struct bins *bins = in->n_runs > 1 ? mem_alloc(sizeof *bins) : NULL;
+    double most = NAN;
+    if (in->n_runs > 1 && !bins)
+        page_fail(p);
+    for (size_t r = 0; bins && r < in->n_runs; r++) {
+        bins_of_sample(in->runs[r].sample, NULL, bins_rule_of(&in->options.metric),
+                       in->options.metric.bins, bins);
+        for (int i = 0; i < bins->n; i++)
+            most = fmax(most, bins->bin[i].rows * 1.15); /* and room for the count above it */
+    }
+    mem_free(bins);
+    return most;
 }
 
 void chapter_reliability(struct page *p, const struct report_input *in)
@@ -192,9 +211,10 @@ void chapter_reliability(struct page *p, const struct report_input *in)
     page_text(p, "Answers are sorted into bins by stated confidence. On the dotted line an answer "
                  "given with 0.8 is right in 8 of 10 cases; below it the model is more confident "
                  "than it is right, above it less.");
+    const double most = most_answers(p, in);
     page_figures_begin(p);
     for (size_t i = 0; i < in->n_runs; i++)
         show(p, in->n_runs > 1 ? in->runs[i].name : "Reliability diagram", in->runs[i].sample,
-             &in->options, (int)i, in->n_runs == 1);
+             &in->options, (int)i, most, in->n_runs == 1);
     page_figures_end(p);
 }

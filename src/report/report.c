@@ -49,10 +49,15 @@ static void provenance_of_one(struct page *p, const struct report_run *r)
 /* Several files: a row for each of them, before the first chapter. */
 static void provenance_of_several(struct page *p, const struct report_input *in)
 {
+    static const char *const columns[] = {"model", "architecture", "task", "preset"};
+    enum { COLUMNS = sizeof columns / sizeof *columns };
     struct grid *t = grid_create("Where the numbers come from");
-    static const char *const columns[] = {"file",         "data", "model",
-                                          "architecture", "task", "preset"};
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+    bool traces = false;
+    for (size_t r = 0; r < in->n_runs; r++)
+        traces = traces || in->runs[r].scores->trace;
+    grid_column(t, "file", GRID_TEXT);
+    grid_column(t, "data", GRID_TEXT);
+    for (int i = 0; traces && i < COLUMNS; i++)
         grid_column(t, columns[i], GRID_TEXT);
     for (size_t r = 0; r < in->n_runs; r++) {
         const struct trace *trace = in->runs[r].scores->trace;
@@ -65,7 +70,7 @@ static void provenance_of_several(struct page *p, const struct report_input *in)
             grid_named(t, trace->header.task, NULL, trace->header.task_hash);
             grid_text(t, trace->header.preset);
         }
-        for (int empty = trace ? 4 : 0; empty < 4; empty++)
+        for (int i = 0; traces && !trace && i < COLUMNS; i++)
             grid_text(t, "–");
     }
     page_table(p, t);
