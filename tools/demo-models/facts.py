@@ -9,12 +9,14 @@ import json
 import pathlib
 import random
 import re
+import unicodedata
 import zlib
 
 ISO = pathlib.Path("/usr/share/iso-codes/json")
 HEADER = "The following are multiple choice questions (with answers).\n\n"  # the preset `clean`
 LETTERS = "ABCD"
 FORMS = ("country-of-kind", "country", "region")  # the groups of the question files
+ALIKE = 0.5  # how often a wrong country in the form country-of-kind has regions of that kind, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +39,22 @@ def load(folder=ISO):
     return sorted(regions, key=lambda r: (r.country, r.name, r.kind))
 
 
-def part(region, held_out=0.25):
-    """"train", or for a quarter of the names "calibration" or "test", by a hash of the name."""
+def part(region):
+    """"train", or for a quarter of the names "calibration", "test" or "watch", by a hash of the name."""
     x = (zlib.crc32(region.name.encode()) % 10000) / 10000
-    return "train" if x >= held_out else "calibration" if x < held_out / 4 else "test"
+    return "train" if x >= 0.25 else "calibration" if 0.02 <= x < 0.0625 else "test" if 0.0625 <= x < 0.2 else "watch"
+
+
+def spelling(name):
+    """The name's letters and figures without accents and case."""
+    return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if c.isalnum())
+
+
+def parts(regions):
+    """{part: regions}; a held-out name that is a training name but for accents, case and hyphens is in none."""
+    out = {p: [r for r in regions if part(r) == p] for p in ("train", "watch", "calibration", "test")}
+    known = {spelling(r.name) for r in out["train"]}
+    return {p: [r for r in rs if p == "train" or spelling(r.name) not in known] for p, rs in out.items()}
 
 
 class Facts:
@@ -53,6 +67,10 @@ class Facts:
         self.countries_of = {}
         for r in regions:
             self.countries_of.setdefault(r.name, set()).add(r.country)
+        with_kind = {}
+        for r in regions:
+            with_kind.setdefault(r.kind, set()).add(r.country)
+        self.with_kind = {kind: sorted(countries) for kind, countries in with_kind.items()}
 
     def sentence(self, r, rng):
         article = "an" if r.kind[0] in "aeiou" else "a"
@@ -60,8 +78,9 @@ class Facts:
                            f"{r.country} has the {r.kind} {r.name}.",
                            f"The {r.kind} {r.name} lies in {r.country}."))
 
-    def question(self, r, form, rng, regions=None):
-        """{question, choices, gold, group}; wrong choices are wrong for every country that has a region of the name."""
+    def question(self, r, form, rng, regions=None, alike=0.0):
+        """{question, choices, gold, group}; wrong choices are wrong for every country that has a region of the name.
+        `alike`: how often a wrong country in the form country-of-kind is one that has regions of that kind, too."""
         if form == "region":  # the wrong ones come from the same part as the right one
             text = f"Which of these is in {r.country}?"
             right, wrong = r.name, []
@@ -74,7 +93,10 @@ class Facts:
                 f"In which country is {r.name}?"
             right, wrong = r.country, []
             while len(wrong) < 3:
-                other = rng.choice(self.countries)
+                among = self.countries
+                if form == "country-of-kind" and alike and rng.random() < alike and len(self.with_kind[r.kind]) > 7:
+                    among = self.with_kind[r.kind]
+                other = rng.choice(among)
                 if other not in wrong and other not in self.countries_of[r.name]:
                     wrong.append(other)
         choices = wrong[:]
@@ -95,7 +117,7 @@ def prompt(q):
     return f"{q['question']}\n{options}Answer:"
 
 
-def question_file(facts, regions, count, seed):
+def question_file(facts, regions, count, seed, alike=ALIKE):
     """`count` questions on these regions, the three forms in turn, no fact twice in one form."""
     rng = random.Random(seed)
     out, seen = [], set()
@@ -105,5 +127,5 @@ def question_file(facts, regions, count, seed):
         if (r, form) in seen:
             continue
         seen.add((r, form))
-        out.append({"id": f"{form}-{len(out):04d}", **facts.question(r, form, rng, regions)})
+        out.append({"id": f"{form}-{len(out):04d}", **facts.question(r, form, rng, regions, alike)})
     return out
