@@ -139,8 +139,8 @@ static void add_decode(struct table *t, const struct speed_decode *d)
     const double bound = memory ? d->by_memory : d->by_units;
     table_cell(t, "next tokens of %d prompt%s", d->prompts, d->prompts == 1 ? "" : "s at once");
     table_cell(t, "%.1f tokens/s", d->rate);
-    table_cell(t, "%.0f %% of the %.1f that %s", 100 * d->rate / bound, bound,
-               memory ? "reading the weights allows" : "the multiply-add units allow");
+    table_cell(t, "%.0f %% of what %s, %.1f", 100 * d->rate / bound,
+               memory ? "memory allows" : "the units allow", bound);
 }
 
 static bool speed_print(const struct model *m, const struct speed *s)
