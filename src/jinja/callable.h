@@ -37,7 +37,7 @@ const struct callable *filter_find(const char *name, size_t n); /* null: unknown
 const struct callable *test_find(const char *name, size_t n);
 const struct callable *function_find(const char *name, size_t n);
 /* Of a value of this kind. */
-const struct callable *method_find(enum value_kind kind, const char *name, size_t n);
+const struct callable *value_method(enum value_kind kind, const char *name, size_t n);
 
 /* A table ends with a row without a name. */
 const struct callable *callable_find(const struct callable *table, const char *name, size_t n);

@@ -580,7 +580,7 @@ FILTER(filter_attr)
     (void)all;
     if (a[0].kind != VALUE_TEXT)
         return render_fail(r, "attr() needs a name");
-    if (self.kind == VALUE_MAP && !method_find(VALUE_MAP, a[0].text->s, a[0].text->n))
+    if (self.kind == VALUE_MAP && !value_method(VALUE_MAP, a[0].text->s, a[0].text->n))
         return value_undefined("attr() finds no members of a mapping");
     return value_attribute(r, self, a[0].text->s, a[0].text->n);
 }

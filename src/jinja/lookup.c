@@ -41,7 +41,7 @@ static struct value no_attribute(struct render *r, struct value v, const char *n
 /* A method or another attribute; VALUE_ABSENT: none. */
 static struct value own_attribute(struct render *r, struct value v, const char *name, size_t n)
 {
-    const struct callable *c = method_find(v.kind, name, n);
+    const struct callable *c = value_method(v.kind, name, n);
     if (c) {
         struct method *m = render_alloc(r, 1, sizeof *m);
         if (!m)

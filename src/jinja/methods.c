@@ -494,7 +494,7 @@ METHOD(loop_cycle)
 
 static const struct callable loop_methods[] = {{"cycle", loop_cycle, NULL}, {0}};
 
-const struct callable *method_find(enum value_kind kind, const char *name, size_t n)
+const struct callable *value_method(enum value_kind kind, const char *name, size_t n)
 {
     switch (kind) {
     case VALUE_TEXT:
