@@ -6,7 +6,7 @@
 #ifndef METRIC_BINOMIAL_H
 #define METRIC_BINOMIAL_H
 
-/* The regularised incomplete beta function I_x(a, b), a, b > 0, to 1e-13 for a and b up to 1e5. */
+/* The regularised incomplete beta function I_x(a, b), a, b > 0, with a relative error below 1e-10 for a and b up to 1e6. */
 double binomial_beta(double x, double a, double b);
 
 /* P(X <= k), X ~ Binomial(n, p); 0 for k < 0, 1 for k >= n. */
