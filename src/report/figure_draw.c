@@ -191,8 +191,14 @@ static void draw_axes(const struct plot *p, bool foot, struct buffer *out)
         buffer_puts(out, "<text class=\"t\" text-anchor=\"middle\" transform=\"translate(12 ");
         markup_coordinate(out, p->top + p->height / 2);
         buffer_puts(out, ") rotate(-90)\">");
-        markup_text(out, p->y->label);
-        buffer_puts(out, "</text>\n");
+        const size_t cut = markup_cut(p->y->label, (size_t)(p->height / 6.5));
+        char *shown = mem_strndup(p->y->label, cut);
+        if (shown)
+            markup_text(out, shown);
+        else
+            out->failed = true;
+        buffer_puts(out, p->y->label[cut] ? "…</text>\n" : "</text>\n");
+        mem_free(shown);
     }
 }
 
