@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/manual.h"
 #include "cli/suggest.h"
 #include "cli/verb.h"
 #include "cli/waiting.h"
@@ -30,6 +31,14 @@ static int help(const char *name)
 {
     if (!name) {
         verb_overview(stdout);
+        return PLUMB_OK;
+    }
+    if (strcmp(name, "--man") == 0) {
+        manual_page(stdout);
+        return PLUMB_OK;
+    }
+    if (strcmp(name, "--completion") == 0) {
+        manual_completion(stdout);
         return PLUMB_OK;
     }
     const struct verb *v = verb_find(name);
