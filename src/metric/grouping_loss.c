@@ -281,12 +281,10 @@ static void grow(struct tree *t, size_t n_fit, size_t n_judge)
 {
     struct stretch level[CELLS] = {{0, n_fit, 0, n_judge}};
     for (int depth = 0; depth < DEPTH; depth++) {
-        struct stretch next[CELLS];
+        struct stretch next[CELLS] = {0};
         for (int c = 0; c < 1 << depth; c++)
-            if (!split(t, &level[c], next + 2 * (size_t)c)) { /* all of it stays one cell */
-                next[2 * c] = level[c];
-                next[2 * c + 1] = (struct stretch){0};
-            }
+            if (!split(t, &level[c], next + 2 * (size_t)c))
+                next[2 * c] = level[c]; /* all of it stays one cell */
         for (int c = 0; c < 2 << depth; c++)
             level[c] = next[c];
     }
