@@ -39,7 +39,7 @@ const char *method_name(enum method m);  /* "agreement": for the command line an
 const char *method_words(enum method m); /* "agreement matching": for tables */
 bool method_uses_labels(enum method m);
 /* false: no method of this name (n bytes). */
-bool method_find(const char *name, size_t n, enum method *out);
+bool fit_method_find(const char *name, size_t n, enum method *out);
 
 /* What is measured of every method, in this order; keys of metric.h. */
 enum fit_metric {

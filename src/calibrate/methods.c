@@ -272,7 +272,7 @@ bool method_uses_labels(enum method m)
     return method_rows[m].uses_labels;
 }
 
-bool method_find(const char *name, size_t n, enum method *out)
+bool fit_method_find(const char *name, size_t n, enum method *out)
 {
     for (int m = 0; m < METHODS; m++)
         if (strlen(method_rows[m].name) == n && memcmp(method_rows[m].name, name, n) == 0) {

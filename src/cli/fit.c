@@ -65,7 +65,7 @@ static int parse_methods(const char *list, uint32_t *out, struct plumb_error *e)
         const char *comma = strchr(at, ',');
         const size_t n = comma ? (size_t)(comma - at) : strlen(at);
         enum method m;
-        if (!method_find(at, n, &m)) {
+        if (!fit_method_find(at, n, &m)) {
             char known[512] = "";
             size_t used = 0;
             for (int i = 0; i < METHODS; i++)
@@ -125,7 +125,7 @@ static int choose(const struct fit_verb_options *o, const struct fit *f, struct 
     *r = recommend(f);
     if (!o->use)
         return PLUMB_OK;
-    if (!method_find(o->use, strlen(o->use), &m))
+    if (!fit_method_find(o->use, strlen(o->use), &m))
         return error_set(e, PLUMB_INPUT, "--use %s: no such method", o->use);
     r->result = fit_find(f, m);
     if (!r->result)
