@@ -37,7 +37,7 @@ static void fitted_cell(struct table *t, const struct fit_result *r)
     else if (c->form == CALIBRATOR_TEMPERATURE)
         table_cell(t, "%.4f%s", c->tau, r->rim == TEMPERATURE_INSIDE ? "" : " !");
     else
-        table_cell(t, "%zu numbers", c->n_parameters);
+        table_cell(t, "%zu par.", c->n_parameters);
 }
 
 static void add_result(struct table *t, const struct fit_result *r, bool chosen)
@@ -65,8 +65,8 @@ static bool is_judged(const struct fit *f)
 
 static bool print_methods(const struct fit *f, const struct recommendation *r, FILE *to)
 {
-    static const char *const heads[] = {"  method", "labels", "temperature", "accuracy", "ECE, 10",
-                                        "95 %",     "smECE",  "NLL",         "Brier"};
+    static const char *const heads[] = {"  method", "labels", "fitted", "acc.", "ECE",
+                                        "95 %",     "smECE",  "NLL",    "Brier"};
     const bool judged = is_judged(f);
     struct table *t = table_create(judged ? "llrrrlrrr" : "llr");
     for (int i = 0; i < (judged ? 9 : 3); i++)
@@ -116,6 +116,15 @@ static void print_pair(const struct pair *p, const struct fit *f, FILE *to)
     fputs("\n\n", to);
 }
 
+/* What the heads of the table mean. */
+static void print_legend(const struct fit *f, FILE *to)
+{
+    fputs("  fitted: the temperature, or how many parameters; ! at its limit", to);
+    if (is_judged(f))
+        fputs(". ECE: 10 bins of equal width, with its 95 % interval", to);
+    fputs("\n", to);
+}
+
 static void print_remarks(const struct fit *f, FILE *to)
 {
     for (int i = 0; i < f->n_results; i++)
@@ -156,6 +165,7 @@ bool fit_table_print(const struct pair *p, const struct fit *f, const struct rec
 {
     print_pair(p, f, to);
     bool good = print_methods(f, r, to);
+    print_legend(f, to);
     good = print_ablation(f, to) && good;
     fputc('\n', to);
     print_remarks(f, to);
