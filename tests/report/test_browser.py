@@ -38,7 +38,7 @@ def contrast(browser):
           e = e.parentElement; } return 'rgb(255, 255, 255)'; };
       let least = [99, ''];
       for (const e of document.querySelectorAll('body *')) {
-        if (![...e.childNodes].some(n => n.nodeType === 3) || !e.textContent.trim() || !e.getClientRects().length ||
+        if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length ||
             ['SCRIPT', 'title', 'desc'].includes(e.tagName)) continue;
         const style = getComputedStyle(e), a = luminance(e instanceof SVGElement ? style.fill : style.color);
         const b = luminance(ground(e)), ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
