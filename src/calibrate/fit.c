@@ -54,6 +54,7 @@ static void warn(struct fit *f, const char *format, ...)
 /* The questions to fit on and to judge on; `fit` is the whole pair where nothing is split. */
 struct parts {
     const struct pair *fit, *judge; /* judge null: no labels */
+    const struct pair *labelled;    /* what methods that need labels are fitted on */
     struct pair own_fit, own_judge; /* what was made for them; freed by parts_free */
 };
 
@@ -103,7 +104,7 @@ static int split_rows(const struct pair *p, double share, uint64_t seed, struct 
         status = pair_select(p, order + p->n, n_judge, &out->own_judge, e);
     mem_free(order);
     mem_free(to_fit);
-    out->fit = &out->own_fit;
+    out->labelled = &out->own_fit;
     out->judge = &out->own_judge;
     return status;
 }
@@ -111,10 +112,14 @@ static int split_rows(const struct pair *p, double share, uint64_t seed, struct 
 static int make_parts(const struct pair *p, const struct fit_options *o, struct parts *out,
                       struct plumb_error *e)
 {
-    *out = (struct parts){.fit = p, .judge = p->labelled ? p : NULL};
+    const struct pair *answered = o->test ? o->test : p;
+    *out = (struct parts){.fit = p, .labelled = p, .judge = answered->labelled ? answered : NULL};
+    if (o->test && !o->test->labelled)
+        return error_set(e, PLUMB_INPUT, "%s: no question has a known right answer to judge by",
+                         o->test->name);
     if (!o->labels)
         return PLUMB_OK;
-    if (!p->labelled)
+    if (!answered->labelled)
         return error_set(e, PLUMB_INPUT,
                          "%s: no question has a known right answer; leave out --labels for the "
                          "methods that need none",
@@ -124,12 +129,14 @@ static int make_parts(const struct pair *p, const struct fit_options *o, struct 
                          "a split of %g: expected the share of the questions to fit on, between 0 "
                          "and 1",
                          o->split);
-    const int status = split_rows(p, o->split, o->seed, out, e);
+    const int status = split_rows(answered, o->split, o->seed, out, e);
+    if (!o->test)
+        out->fit = out->labelled;
     if (status == PLUMB_OK && (!out->own_fit.labelled || !out->own_judge.labelled))
         return error_set(e, PLUMB_INPUT,
                          "%s: %zu of %zu questions have a known right answer: too few to fit on "
                          "some and judge on others",
-                         p->name, p->labelled, p->n);
+                         answered->name, answered->labelled, answered->n);
     return status;
 }
 
@@ -205,11 +212,14 @@ static bool applies(enum method m, const struct pair *p, const struct fit_option
            (!row->needs_lens || p->layers > 1);
 }
 
-static int run_methods(struct fit_context *c, struct fit *f, struct plumb_error *e)
+/* `labelled`: the context of the methods that need labels; the same one where they see the same questions. */
+static int run_methods(struct fit_context *free_of_labels, struct fit_context *labelled,
+                       struct fit *f, struct plumb_error *e)
 {
-    const struct fit_options *o = c->options;
+    const struct fit_options *o = free_of_labels->options;
     for (int m = 0; m < METHODS; m++) {
         const bool named = (o->methods >> m & 1U) != 0;
+        struct fit_context *c = method_rows[m].uses_labels ? labelled : free_of_labels;
         if (o->methods ? !named : !applies((enum method)m, c->pair, o))
             continue;
         if (method_rows[m].uses_labels && !o->labels)
@@ -374,9 +384,12 @@ static void warn_of_pair(const struct pair *p, struct fit *f)
 static int run_parts(const struct pair *p, const struct parts *parts, const struct fit_options *o,
                      struct fit *out, struct plumb_error *e)
 {
-    struct fit_context c = {.pair = parts->fit, .options = o};
+    struct fit_context c = {.pair = parts->fit, .options = o},
+                       labelled = {.pair = parts->labelled, .options = o};
     const double start = clock_seconds();
-    int status = run_methods(&c, out, e);
+    const bool same = parts->labelled == parts->fit;
+    int status = run_methods(&c, same ? &c : &labelled, out, e);
+    fit_context_free(&labelled);
     if (status == PLUMB_OK && parts->fit->layers)
         status = fit_context_divergence(&c, e);
     out->seconds = clock_seconds() - start;

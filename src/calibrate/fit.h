@@ -60,6 +60,9 @@ struct fit_value {
 };
 
 struct fit_options {
+    /* Null, or other questions of the same models to judge on: label-free methods are then fitted on all of the pair, and
+       methods that need labels on the split share of these; everything is judged on the rest of these. */
+    const struct pair *test;
     bool labels;      /* fit methods that need labels, and split */
     double split;     /* share to fit on: 0.3 */
     uint64_t seed;    /* of split and resamples */
