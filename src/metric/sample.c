@@ -84,10 +84,10 @@ static int32_t largest(const double *v, int32_t n, bool *tied)
 /* p[i] = softmax(z / T); returns ln of the sum, so that ln p[i] = (z[i] - z[best]) / T - it. */
 static double softmax(const double *z, int32_t n, int32_t best, double temperature, double *p)
 {
-    double sum = 0;
+    double sum = 1; /* the largest itself */
     for (int32_t i = 0; i < n; i++) {
         p[i] = exp((z[i] - z[best]) / temperature);
-        sum += p[i];
+        sum += i != best ? p[i] : 0;
     }
     for (int32_t i = 0; i < n; i++)
         p[i] /= sum;
