@@ -97,6 +97,8 @@ static int make_options(const struct fit_verb_options *o, struct fit_options *ou
         (struct ise_options){(enum ise)o->ise, (enum ise_from)o->from, o->tau_layers != 0};
     if (o->draws > 1000000)
         return error_set(e, PLUMB_INPUT, "--draws %d: expected at most 1000000", o->draws);
+    if (o->lambda < 0)
+        return error_set(e, PLUMB_INPUT, "--lambda %g: expected at least 0", o->lambda);
     if (!o->labels && o->split != 0.3)
         return error_set(e, PLUMB_INPUT,
                          "--split needs --labels: without them nothing is held back");

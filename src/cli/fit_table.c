@@ -96,32 +96,36 @@ static bool print_ablation(const struct fit *f, FILE *to)
     return table_print(t, to);
 }
 
-/* "14,042 questions in 57 groups; the models agree on 60.4 %; ..." */
+/* "14,042 questions in 57 groups; ... The models agree on 60.4 %. ..." */
 static void print_pair(const struct pair *p, const struct fit *f, FILE *to)
 {
     const struct fit_diagnostics *d = &f->diagnostics;
     char n[32], fitted[32], judged[32];
-    fprintf(to, "%s questions", human_grouped(d->n, n));
+    struct buffer b = BUFFER_EMPTY;
+    buffer_printf(&b, "%s questions", human_grouped(d->n, n));
     if (p->n_groups > 1)
-        fprintf(to, " in %d groups", p->n_groups);
+        buffer_printf(&b, " in %d groups", p->n_groups);
     if (d->n_fit < d->n)
-        fprintf(to, ", %s to fit on and %s to judge on", human_grouped(d->n_fit, fitted),
-                human_grouped(d->n_judged, judged));
+        buffer_printf(&b, ", %s to fit on and %s to judge on", human_grouped(d->n_fit, fitted),
+                      human_grouped(d->n_judged, judged));
     else if (d->n_judged)
-        fputs("; fitted without labels and judged on the same questions", to);
-    fprintf(to, ".\nThe models agree on %.1f %%. Mean confidence: base %.3f, post-trained %.3f.",
-            100 * d->agreement, d->base_confidence, d->post_confidence);
+        buffer_puts(&b, "; fitted without labels and judged on the same questions");
+    buffer_printf(&b,
+                  ". The models agree on %.1f %%. Mean confidence: base %.3f, post-trained %.3f.",
+                  100 * d->agreement, d->base_confidence, d->post_confidence);
     if (d->n_judged)
-        fprintf(to, " Base: accuracy %.3f, ECE %.3f.", d->base_accuracy, d->base_ece);
-    fputs("\n\n", to);
+        buffer_printf(&b, " Base: accuracy %.3f, ECE %.3f.", d->base_accuracy, d->base_ece);
+    options_wrap(buffer_string(&b), 0, 0, to);
+    fputc('\n', to);
+    buffer_free(&b);
 }
 
 /* What the heads of the table mean. */
 static void print_legend(const struct fit *f, FILE *to)
 {
-    fputs("  fitted: the temperature, or how many parameters; ! at its limit", to);
+    fputs("  fitted: temperature or number of parameters (! at its limit)", to);
     if (is_judged(f))
-        fputs(". ECE: 10 bins of equal width, with its 95 % interval", to);
+        fputs(". ECE: 10 bins", to);
     fputs("\n", to);
 }
 
