@@ -97,7 +97,7 @@ static void close_file(struct measure_file *f)
     scores_free(&f->scores);
 }
 
-/* Only the main numbers, of every group and of all. */
+/* Only the main numbers, of every group that has a row with a known answer. */
 static int measure_groups(struct measure_file *f, const struct measure_verb_options *o,
                           struct measure_options how, struct measurement *groups,
                           struct plumb_error *e)
@@ -106,16 +106,12 @@ static int measure_groups(struct measure_file *f, const struct measure_verb_opti
     for (int g = 0; g < f->scores.n_groups && status == PLUMB_OK; g++) {
         struct sample_options only = sample_options_of(o);
         struct sample sample = {0};
-        bool known = false;
         only.only_group = g;
-        for (size_t i = 0; i < f->scores.n && !known; i++)
-            known = f->scores.group[i] == g &&
-                    (f->scores.label ? f->scores.label[i] : f->scores.correct[i]) >= 0;
-        if (!known)
-            continue;
         status = sample_create(&f->scores, &only, &sample, e);
         if (status == PLUMB_OK)
             status = measure(&sample, &how, &groups[g], e);
+        else if (status == PLUMB_INPUT) /* the file as a whole is good: no known answer in it */
+            status = PLUMB_OK;
         sample_free(&sample);
     }
     return status;

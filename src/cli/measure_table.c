@@ -368,7 +368,7 @@ bool measure_print_groups(const struct measure_file *f, const struct measurement
 {
     measure_print_head(f, to);
     struct table *t = lines_start("group");
-    for (int g = 0; g < f->scores.n_groups; g++)
+    for (int g = 0; f->scores.n_groups > 1 && g < f->scores.n_groups; g++)
         add_line(t, f->scores.groups[g], &groups[g]);
     add_line(t, "all", &f->measured);
     bool good = table_print(t, to);
