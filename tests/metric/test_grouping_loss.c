@@ -38,7 +38,7 @@ static struct hidden_rows hidden_room(size_t n)
     struct hidden_rows h = {.scores = scores_room(n, 1)};
     h.hidden = mem_zalloc(n, SIZE * sizeof *h.hidden);
     if (!h.hidden)
-        fail_msg("no memory for hidden states");
+        abort(); /* no memory */
     h.trace = (struct trace){.header = {.n_hidden = 1, .hidden_size = SIZE}, .hidden = h.hidden};
     return h;
 }
