@@ -47,8 +47,9 @@ def contrast(browser):
       return least; })()""")
 
 
-def look(browser, page, pictures):
-    for name, view in VIEWS.items():
+def look(browser, page, pictures, views):
+    for name in views:
+        view = VIEWS[name]
         browser.look(**view)
         browser.requests.clear()
         browser.open(page.as_uri())
@@ -110,7 +111,7 @@ def main(program, gallery, model, pictures=None):
         kept.mkdir(parents=True, exist_ok=True)
         made = {page.stem: page for page, _ in pages.make(program, gallery, model, Path(folder))}
         for name in ('gallery', 'single', 'pair', 'trace'):
-            look(browser, made[name], kept)
+            look(browser, made[name], kept, VIEWS if name == 'gallery' else ['light', 'narrow'])
             named(browser, made[name])
         sort(browser, made['gallery'])
         without_script(browser, made['single'])
