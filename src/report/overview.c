@@ -105,8 +105,8 @@ static void show_several(struct page *p, const struct report_input *in)
     }
     page_table(p, t);
     if (in->difference)
-        page_text(p, "Differences are measured on the same questions, resampled together, so "
-                     "their intervals are narrower than those of the files.");
+        page_text(p, "Differences are measured on the same questions, resampled together; one is "
+                     "called measurable where its interval does not hold 0.");
     grid_destroy(t);
 }
 
