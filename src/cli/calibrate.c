@@ -147,13 +147,14 @@ static int write_results(const struct calibrate_job *job, struct work *w, struct
 {
     char created[32];
     const struct pair *judge = job->test ? &w->test : w->task.labelled ? &w->task : NULL;
-    const struct calibration_report page = {.pair = &w->task,
-                                            .judge = judge,
-                                            .fit = &w->fit,
-                                            .recommendation = &w->recommendation,
-                                            .measure = measure_options_default(),
-                                            .command = job->command};
+    struct calibration_report page = {.pair = &w->task,
+                                      .judge = judge,
+                                      .fit = &w->fit,
+                                      .recommendation = &w->recommendation,
+                                      .measure = measure_options_default(),
+                                      .command = job->command};
     int status = PLUMB_OK;
+    page.measure.metric.bins = 10; /* as in the table of methods */
     calibration_time(created);
     if (w->recommendation.result) {
         const struct calibration_source s = {

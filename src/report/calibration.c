@@ -104,13 +104,15 @@ static void chapter_methods(struct page *p, const struct calibration_report *in)
         if (r->calibrator.form == CALIBRATOR_TEMPERATURE && r->method != METHOD_CONSISTENCY)
             grid_number(t, r->calibrator.tau, 4);
         else
-            grid_absent(t, "not a temperature");
+            grid_number(t, NAN, 4); /* not one temperature */
         for (int m = 0; m < SHOWN; m++) {
             const struct fit_value *v = &r->value[shown[m]];
-            if (r->judged)
+            if (!r->judged)
+                grid_number(t, NAN, 4);
+            else if (shown[m] == FIT_ECE_10) /* one interval a row leaves the table readable */
                 grid_value(t, v->value, v->low, v->high, 4);
             else
-                grid_absent(t, "no answer is known to judge by");
+                grid_number(t, v->value, 4);
         }
     }
     page_table(p, t);
