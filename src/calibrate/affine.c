@@ -121,7 +121,9 @@ static bool step_down(const struct temperature_rows *r, const struct design *d, 
     *size = 0;
     for (int t = 0; t < m; t++)
         *size = fmax(*size, fabs(gradient[t]));
-    for (double damping = 1e-12; damping < 1e6; damping *= 10) {
+    double damping = 1e-13;
+    for (int attempt = 0; attempt < 18; attempt++) {
+        damping *= 10;
         memcpy(factor, hessian, (size_t)m * (size_t)m * sizeof *factor);
         memcpy(step, gradient, (size_t)m * sizeof *step);
         for (int t = 0; t < m; t++)

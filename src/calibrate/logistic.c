@@ -90,7 +90,7 @@ bool logistic_fit(const double *x, const double *y, size_t n, int m, double *w)
             return false;
         for (int t = 0; t < m; t++)
             largest = fmax(largest, fabs(step[t]) / (1 + fabs(w[t])));
-        for (; share > 1e-12; share /= 2) {
+        for (int halved = 0; halved < 40; halved++, share /= 2) {
             for (int t = 0; t < m; t++)
                 next[t] = w[t] + share * step[t];
             then = loss_of(x, y, n, m, next);

@@ -101,14 +101,16 @@ static void derivatives_are_those_of_finite_differences(void **state)
     struct temperature_rows r = {
         .n = p->n, .k = p->k, .logits = p->post, .options = p->options, .target = target};
     const double h = 1e-5;
-    for (double beta = 0.1; beta < 4; beta *= 1.7) {
+    for (int at = 0; at < 7; at++) {
+        const double beta = 0.1 * pow(1.7, at);
         double slope;
         (void)temperature_loss(&r, beta, &slope);
         const double difference =
             (temperature_loss(&r, beta + h, NULL) - temperature_loss(&r, beta - h, NULL)) / (2 * h);
         near(slope, difference, 1e-8);
     }
-    for (double tau = 0.5; tau < 6; tau *= 1.5) {
+    for (int at = 0; at < 6; at++) {
+        const double tau = 0.5 * pow(1.5, at);
         double slope;
         (void)daca_official_loss(p, target, NULL, p->n, tau, &slope);
         near(slope,
@@ -140,7 +142,8 @@ static void make_scaled(struct pair *p, size_t n, double factor, uint64_t seed)
 static void scaled_logits_give_back_the_factor(void **state)
 {
     (void)state;
-    for (double factor = 0.25; factor < 16; factor *= 2) {
+    for (int at = -2; at < 4; at++) {
+        const double factor = ldexp(1, at);
         struct pair p;
         struct temperature t;
         make_scaled(&p, 200, factor, 5);
