@@ -93,6 +93,7 @@ struct fit_result {
 /* What the pair itself says, before any method. On the questions that were fitted on. */
 struct fit_diagnostics {
     size_t n, n_fit, n_judged, labelled;
+    size_t n_test;             /* answered questions of the test; 0 without one */
     double agreement;          /* share of the questions */
     double base_confidence;    /* mean confidence of the base model */
     double post_confidence;    /* of the post-trained one, as it is */

@@ -105,7 +105,10 @@ static void print_pair(const struct pair *p, const struct fit *f, FILE *to)
     buffer_printf(&b, "%s questions", human_grouped(d->n, n));
     if (p->n_groups > 1)
         buffer_printf(&b, " in %d groups", p->n_groups);
-    if (d->n_fit < d->n)
+    if (d->n_test)
+        buffer_printf(&b, " to fit on; judged on %s of %s others whose answers are known",
+                      human_grouped(d->n_judged, judged), human_grouped(d->n_test, fitted));
+    else if (d->n_fit < d->n)
         buffer_printf(&b, ", %s to fit on and %s to judge on", human_grouped(d->n_fit, fitted),
                       human_grouped(d->n_judged, judged));
     else if (d->n_judged)
