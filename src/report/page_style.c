@@ -124,6 +124,7 @@ const char *const page_style[] = {
     ".why{white-space:normal;max-width:16rem;display:inline-block;text-align:left;font-size:.88em}\n"
     ".family th{font-weight:600;padding-top:1.1rem;max-width:none}\n"
     "th button{all:unset;cursor:pointer;font-weight:600}\n"
+    ".sortable thead th:not(:has(button))::after{content:'';display:inline-block;width:1em}\n"
     ".sortable thead th button::after{content:'\\2195';display:inline-block;width:1em;text-align:right;color:var(--soft);\n"
     "  font-weight:400}\n"
     ".sortable th[aria-sort=ascending] button::after{content:'\\2191';color:var(--ink)}\n"
