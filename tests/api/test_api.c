@@ -50,7 +50,7 @@ static void a_model_tells_what_it_is(void **state)
     (void)state;
     char first[33], second[33];
     assert_string_equal(plumb_model_name(model), "base");
-    assert_int_equal(plumb_model_layers(model), 6);
+    assert_int_equal(plumb_model_layers(model), 8);
     assert_int_equal(plumb_model_precision(model), PLUMB_PRECISION_BF16);
     assert_true(plumb_model_parameters(model) > 1000000);
     assert_int_equal(plumb_model_fingerprint(model, first, &error), PLUMB_OK);
@@ -121,7 +121,7 @@ static void a_stopped_trace_goes_on_and_reads_back(void **state)
     assert_int_equal(plumb_trace_open(out, &trace, &error), PLUMB_OK);
     assert_int_equal(plumb_trace_items(trace), 40);
     assert_int_equal(plumb_trace_options(trace), 4);
-    assert_int_equal(plumb_trace_layers(trace), 6);
+    assert_int_equal(plumb_trace_layers(trace), 8);
     assert_int_equal(plumb_trace_groups(trace), 3);
     assert_null(plumb_trace_hidden(trace));
     assert_null(plumb_trace_group_name(trace, 3));
