@@ -26,7 +26,7 @@ double jensen_shannon(const double *p, const double *q, int k)
 /* softmax of one lens row. */
 static void lens_probabilities(const float *lens, int k, double *q)
 {
-    double z[SOFTMAX_MOST];
+    double z[SOFTMAX_MOST] = {0};
     for (int j = 0; j < k; j++)
         z[j] = (double)lens[j];
     (void)softmax_at(z, k, 1, q);

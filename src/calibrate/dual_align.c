@@ -92,7 +92,8 @@ static double confidence_term(const struct dual_terms *t, size_t i, double beta,
         wanted += want[j] * u;
     }
     *slope = wanted - first / total;
-    return log(total) - wanted - (t->target_entropy ? t->target_entropy[i] : entropy_of(want, k));
+    return log(fmax(total, 1)) - wanted -
+           (t->target_entropy ? t->target_entropy[i] : entropy_of(want, k));
 }
 
 /* Entropies of questions [from, to); of one loss, only where its process term counts. */

@@ -66,7 +66,7 @@ struct dual_align {
     struct arena *arena;
 };
 
-/* target: base_probabilities of p. PLUMB_INPUT: no lens; equal logits everywhere; options out of range. */
+/* target: base_probabilities of p. PLUMB_INPUT: options out of range. */
 int dual_align_fit(const struct pair *p, const struct divergence *d, const double *target,
                    const struct dual_align_options *o, struct dual_align *out,
                    struct plumb_error *e);

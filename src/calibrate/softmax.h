@@ -29,7 +29,7 @@ static inline double softmax_at(const double *z, int k, double beta, double *q)
         total += q[j] = exp(beta * (z[j] - top));
     for (int j = 0; j < k; j++)
         q[j] /= total;
-    return beta * top + log(total);
+    return beta * top + log(fmax(total, 1)); /* the largest logit's own share is 1 */
 }
 
 /* max_j softmax(beta z)_j: the confidence. */

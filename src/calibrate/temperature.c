@@ -45,7 +45,7 @@ static void add_row(const struct temperature_rows *r, size_t i, double beta, str
     }
     first /= total;
     /* Var_q = E[d^2] - E[d]^2 >= 0; rounding may leave it a hair below. */
-    sum_add(&s->loss, log(total) - beta * wanted);
+    sum_add(&s->loss, log(fmax(total, 1)) - beta * wanted); /* the largest's own q is 1 */
     sum_add(&s->slope, first - wanted);
     sum_add(&s->curvature, fmax(second / total - first * first, 0));
     s->n++;
