@@ -435,10 +435,11 @@ static void label_point(struct place *room, const char *s, double x, double y, s
 static void label_rule_x(struct place *room, const char *s, double x, struct buffer *out)
 {
     const double width = text_width(s) + 2;
-    for (double top = room->inside.top + 2; top < room->inside.bottom - LABEL_HEIGHT;
-         top += LABEL_HEIGHT)
+    const int heights = (int)((room->inside.bottom - room->inside.top) / LABEL_HEIGHT) - 1;
+    for (int height = 0; height < heights; height++)
         for (int side = 0; side < 2; side++) {
             const double left = side ? x - 4 - width : x + 4;
+            const double top = room->inside.top + 2 + height * LABEL_HEIGHT;
             const struct box b = {left, top, left + width, top + LABEL_HEIGHT};
             if (!place_free(room, b))
                 continue;
