@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -96,16 +97,9 @@ void page_subheading(struct page *p, const char *heading)
     buffer_puts(&p->body, "</h3>\n");
 }
 
-__attribute__((format(printf, 3, 0))) static void paragraph(struct page *p, const char *class,
-                                                            const char *format, va_list arguments)
+/* Frees the text; null: there was no memory for it. */
+static void paragraph(struct page *p, const char *class, char *text)
 {
-    va_list again;
-    va_copy(again, arguments);
-    const int n = vsnprintf(NULL, 0, format, arguments);
-    char *text = n < 0 ? NULL : mem_alloc((size_t)n + 1);
-    if (text)
-        vsnprintf(text, (size_t)n + 1, format, again);
-    va_end(again);
     if (text) {
         buffer_printf(&p->body, "<p%s>", class);
         markup_text(&p->body, text);
@@ -113,27 +107,31 @@ __attribute__((format(printf, 3, 0))) static void paragraph(struct page *p, cons
     } else {
         p->failed = true;
     }
-    mem_free(text);
+    free(text);
 }
 
 void page_text(struct page *p, const char *format, ...)
 {
     va_list arguments;
+    char *text = NULL;
     if (!p)
         return;
     va_start(arguments, format);
-    paragraph(p, "", format, arguments);
+    const int n = vasprintf(&text, format, arguments);
     va_end(arguments);
+    paragraph(p, "", n < 0 ? NULL : text);
 }
 
 void page_finding(struct page *p, const char *format, ...)
 {
     va_list arguments;
+    char *text = NULL;
     if (!p)
         return;
     va_start(arguments, format);
-    paragraph(p, " class=\"finding\"", format, arguments);
+    const int n = vasprintf(&text, format, arguments);
     va_end(arguments);
+    paragraph(p, " class=\"finding\"", n < 0 ? NULL : text);
 }
 
 void page_keys_begin(struct page *p, const char *heading)
