@@ -10,6 +10,7 @@
 enum { N = 25 };
 static double x[N], y[N], low[N], high[N], zero[N];
 
+/* That text turns is the point of it. NOLINTNEXTLINE(misc-misleading-bidirectional) */
 static const char hostile[] = "<script>alert(\"1\")</script> & 'model' \xFF\x01 \xE2\x80\xAE txt";
 
 static void show(struct page *p, struct figure *f)

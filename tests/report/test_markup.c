@@ -40,9 +40,10 @@ static void what_xml_forbids_or_what_hides_text_is_replaced(void **state)
                 "b\xEF\xBF\xBD"
                 "c");
     expect_text("\xC0\xAF\xFF", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
-    expect_text("\xE2\x80\xAEtxt.exe", "\xEF\xBF\xBDtxt.exe"); /* right-to-left override */
-    expect_text("\xEF\xBF\xBE", "\xEF\xBF\xBD");               /* U+FFFE */
-    expect_text("\xEF\xBB\xBFx", "\xEF\xBF\xBDx");             /* byte order mark */
+    /* A right-to-left override, on purpose. NOLINTNEXTLINE(misc-misleading-bidirectional) */
+    expect_text("\xE2\x80\xAEtxt.exe", "\xEF\xBF\xBDtxt.exe");
+    expect_text("\xEF\xBF\xBE", "\xEF\xBF\xBD");   /* U+FFFE */
+    expect_text("\xEF\xBB\xBFx", "\xEF\xBF\xBDx"); /* byte order mark */
 }
 
 static void coordinates_have_two_decimals_at_most(void **state)
