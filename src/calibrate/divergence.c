@@ -96,6 +96,12 @@ static bool allocate(struct divergence *d)
            d->mean_disagree;
 }
 
+/* 0 = as many as there are. */
+static int team_size(int threads)
+{
+    return threads > 0 ? threads : omp_get_max_threads();
+}
+
 int divergence_create(const struct pair *p, int threads, struct divergence *out,
                       struct plumb_error *e)
 {
@@ -109,8 +115,7 @@ int divergence_create(const struct pair *p, int threads, struct divergence *out,
         divergence_free(out);
         return error_memory(e, "the divergences of the layers");
     }
-    const int team = threads > 0 ? threads : omp_get_max_threads();
-#pragma omp parallel for schedule(static) num_threads(team)
+#pragma omp parallel for schedule(static) num_threads(team_size(threads))
     for (size_t i = 0; i < p->n; i++)
         question(p, i, out);
     average(p, out);

@@ -139,6 +139,12 @@ struct both_sums {
     struct sum loss, slope;
 };
 
+/* 0 = as many as there are. */
+static int team_size(int threads)
+{
+    return threads > 0 ? threads : omp_get_max_threads();
+}
+
 /* Means of the n losses at each of the temperatures: out[point * n + loss]. False without memory. */
 static bool evaluate(const struct dual_terms *t, const struct weighting *w, int n,
                      const double *ln_tau, int points, int threads, bool with_slope,
@@ -153,8 +159,7 @@ static bool evaluate(const struct dual_terms *t, const struct weighting *w, int 
         mem_free(all);
         return false;
     }
-    const int team = threads > 0 ? threads : omp_get_max_threads();
-#pragma omp parallel for schedule(dynamic) num_threads(team)
+#pragma omp parallel for schedule(dynamic) num_threads(team_size(threads))
     for (size_t b = 0; b < blocks; b++) {
         const size_t from = b * BLOCK, to = from + BLOCK < rows ? from + BLOCK : rows;
         for (int at = 0; at < points; at++)

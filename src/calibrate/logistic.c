@@ -62,7 +62,7 @@ static bool newton_step(const double *x, const double *y, size_t n, int m, const
                         double *step)
 {
     struct sum g[LOGISTIC_MOST] = {{0}}, h[LOGISTIC_MOST * LOGISTIC_MOST] = {{0}};
-    double a[LOGISTIC_MOST * LOGISTIC_MOST];
+    double a[LOGISTIC_MOST * LOGISTIC_MOST] = {0};
     for (size_t i = 0; i < n; i++) {
         const double *row = x + i * (size_t)m;
         const double p = 1 / (1 + exp(-score_of(row, w, m)));
@@ -85,17 +85,19 @@ bool logistic_fit(const double *x, const double *y, size_t n, int m, double *w)
     memset(w, 0, (size_t)m * sizeof *w);
     double loss = loss_of(x, y, n, m, w);
     for (int round = 0; round < 100; round++) {
-        double step[LOGISTIC_MOST], next[LOGISTIC_MOST], largest = 0, share = 1, then = INFINITY;
+        double step[LOGISTIC_MOST] = {0}, next[LOGISTIC_MOST] = {0}, largest = 0, share = 1,
+               then = INFINITY;
         if (!newton_step(x, y, n, m, w, step))
             return false;
         for (int t = 0; t < m; t++)
             largest = fmax(largest, fabs(step[t]) / (1 + fabs(w[t])));
-        for (int halved = 0; halved < 40; halved++, share /= 2) {
+        for (int halved = 0; halved < 40; halved++) {
             for (int t = 0; t < m; t++)
                 next[t] = w[t] + share * step[t];
             then = loss_of(x, y, n, m, next);
             if (then <= loss)
                 break;
+            share /= 2;
         }
         if (then <= loss) {
             memcpy(w, next, (size_t)m * sizeof *w);

@@ -198,7 +198,7 @@ int pair_select(const struct pair *p, const uint32_t *rows, size_t n, struct pai
         out->options[i] = p->options[r];
         out->label[i] = p->label[r];
         out->group[i] = p->group[r];
-        if (deep) {
+        if (out->base_lens && out->post_lens) {
             memcpy(out->base_lens + i * deep, p->base_lens + r * deep, deep * sizeof(float));
             memcpy(out->post_lens + i * deep, p->post_lens + r * deep, deep * sizeof(float));
         }
