@@ -14,8 +14,8 @@ static void number_cell(struct table *t, double v, int digits)
 {
     if (isnan(v))
         table_cell(t, "-");
-    else
-        table_cell(t, "%.*f", digits, v);
+    else /* what rounds to 0 has no sign */
+        table_cell(t, "%.*f", digits, fabs(v) < 0.5 * pow(10, -digits) ? 0 : v);
 }
 
 static void interval_cell(struct table *t, const struct fit_value *v)
