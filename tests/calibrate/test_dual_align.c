@@ -229,7 +229,7 @@ static double plain_ise(const struct pair *p, size_t i, int from, enum ise kind,
                         double tau)
 {
     const int k = p->options[i], m = L - from + 1;
-    double sum = 0, mixture[K] = {0}, q[K], z[K];
+    double sum = 0, mixture[K] = {0}, q[K] = {0}, z[K] = {0};
     for (int l = from; l <= L; l++) {
         for (int j = 0; j < k; j++)
             z[j] = (double)p->post_lens[(i * L + (size_t)l - 1) * K + (size_t)j];

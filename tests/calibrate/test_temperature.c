@@ -262,7 +262,7 @@ static int read_llama(struct pair *p)
 static void the_recorded_llama_pair_gives_the_published_table(void **state)
 {
     (void)state;
-    struct pair p;
+    struct pair p = {0};
     struct temperature t;
     if (!read_llama(&p))
         skip();
@@ -331,7 +331,7 @@ static void artificial_pairs_give_the_independent_table(void **state)
                 {.5, 0.757442, 0.081496, 0.079670, 0.128543, 0.050359, 0.040853},
                 {.75, 0.674761, 0.091715, 0.090012, 0.057358, 0.039819, 0.017260},
                 {1, 0.604330, 0.086255, 0.118468, 0.022022, 0.027338, 0.023567}};
-    struct pair p, q;
+    struct pair p = {0}, q;
     struct temperature t;
     if (!read_llama(&p))
         skip();
