@@ -1,5 +1,6 @@
 /*
- * interval.h - intervals from the values of bootstrap draws. Private to this room. Knows nothing of metrics.
+ * interval.h - intervals from the values of bootstrap draws. For this room and for rooms with draws of
+ * their own (layers). Knows nothing of metrics.
  *
  * Percentile, basic and BCa intervals: Efron and Tibshirani 1993, chapters 13 and 14; Davison and Hinkley 1997, 5.2.
  */
