@@ -300,7 +300,7 @@ static void the_recorded_llama_pair_gives_the_published_table(void **state)
 /* z = (1 - s) 2 z_base + s z_post of centred logits as the post-trained model. */
 static void mix(const struct pair *p, double s, struct pair *out)
 {
-    double *post = malloc(p->n * (size_t)p->k * sizeof *post);
+    double *post = calloc(p->n * (size_t)p->k + 1, sizeof *post);
     assert_non_null(post);
     for (size_t i = 0; i < p->n; i++) {
         const double *b = pair_row(p, p->base, i), *z = pair_row(p, p->post, i);
