@@ -12,6 +12,7 @@
 #include "calibrate/calibrator.h"
 #include "calibrate/daca.h"
 #include "calibrate/dual_align.h"
+#include "calibrate/overlap_match.h"
 #include "calibrate/pair.h"
 
 enum method {
@@ -22,6 +23,7 @@ enum method {
     METHOD_DUAL_ALIGN,
     METHOD_AGREEMENT,
     METHOD_CONFIDENCE,
+    METHOD_OVERLAP,
     METHOD_DACA_VECTOR,
     METHOD_DACA_MATRIX,
     METHOD_CONSISTENCY,
@@ -83,6 +85,7 @@ struct fit_result {
     struct calibrator calibrator; /* the method CONSISTENCY has none: its form is not applied */
     size_t n_fit;                 /* questions it was fitted on */
     enum temperature_rim rim;
+    struct overlap overlap; /* of the method OVERLAP: how its target came about */
     size_t groups_at_rim,
         groups_left; /* by group: at a clamp; too few questions, so the common one */
     bool judged;

@@ -136,6 +136,12 @@ static int fit_confidence(struct fit_context *c, struct fit_result *out, struct 
     return take(confidence_match(c->pair, &t, e), &t, out);
 }
 
+static int fit_overlap(struct fit_context *c, struct fit_result *out, struct plumb_error *e)
+{
+    struct temperature t = {0};
+    return take(overlap_match(c->pair, &out->overlap, &t, e), &t, out);
+}
+
 static int fit_daca_affine(struct fit_context *c, enum calibrator_form form, const char *what,
                            struct fit_result *out, struct plumb_error *e)
 {
@@ -243,6 +249,7 @@ const struct method_row method_rows[METHODS] = {
     [METHOD_DUAL_ALIGN] = ROW("dual-align", "Dual-Align", TAU | LENS, fit_dual_align),
     [METHOD_AGREEMENT] = ROW("agreement", "agreement matching", TAU, fit_agreement),
     [METHOD_CONFIDENCE] = ROW("confidence", "confidence matching", TAU, fit_confidence),
+    [METHOD_OVERLAP] = ROW("overlap", "overlap matching", TAU, fit_overlap),
     [METHOD_DACA_VECTOR] = ROW("daca-vector", "DACA, vector scaling", FREE, fit_daca_vector),
     [METHOD_DACA_MATRIX] = ROW("daca-matrix", "DACA, matrix scaling", FREE, fit_daca_matrix),
     [METHOD_CONSISTENCY] =

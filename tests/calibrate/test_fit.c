@@ -94,7 +94,7 @@ static void without_labels_label_free_methods_are_fitted_on_all(void **state)
     struct fit_options o = fit_options_default();
     make_pair(&p, false, true);
     struct fit f = fit(&p, &o);
-    assert_int_equal(f.n_results, 9); /* all but those with labels and the official optimiser */
+    assert_int_equal(f.n_results, 10); /* all but those with labels and the official optimiser */
     for (int i = 0; i < f.n_results; i++) {
         assert_true(f.result[i].fitted);
         assert_false(f.result[i].judged);
