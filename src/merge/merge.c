@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,8 @@ struct pour {
     struct plumb_error *error; /* of the first block that failed */
     int status;
     size_t bad; /* the first element that is no number or too large; SIZE_MAX = none */
+    pthread_mutex_t
+        lock; /* of the last three; a named critical section would be one more name of the library */
 };
 
 /* The first of n values that the type cannot hold, n where it holds all. */
@@ -41,16 +44,15 @@ static size_t first_unfit(const float *x, size_t n, enum dtype type)
 
 static void pour_failed(struct pour *p, int status, const struct plumb_error *e, size_t bad)
 {
-#pragma omp critical(merge_pour)
-    {
-        if (bad < p->bad)
-            p->bad = bad;
-        if (p->status == PLUMB_OK || p->status == PLUMB_INPUT) {
-            p->status = status;
-            if (e)
-                *p->error = *e;
-        }
+    pthread_mutex_lock(&p->lock);
+    if (bad < p->bad)
+        p->bad = bad;
+    if (p->status == PLUMB_OK || p->status == PLUMB_INPUT) {
+        p->status = status;
+        if (e)
+            *p->error = *e;
     }
+    pthread_mutex_unlock(&p->lock);
 }
 
 static void pour_block(struct pour *p, size_t block, float *room)
@@ -103,7 +105,12 @@ static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w
         return status;
     const size_t blocks = (item->merge.elements + MERGE_BLOCK - 1) / MERGE_BLOCK;
     const size_t room = (size_t)(item->merge.n_inputs + 2) * MERGE_BLOCK;
-    struct pour p = {.item = item, .writer = w, .i = i, .error = e, .bad = SIZE_MAX};
+    struct pour p = {.item = item,
+                     .writer = w,
+                     .i = i,
+                     .error = e,
+                     .bad = SIZE_MAX,
+                     .lock = PTHREAD_MUTEX_INITIALIZER};
     p.sums = mem_zalloc(blocks ? blocks : 1, sizeof *p.sums);
     if (!p.sums)
         return error_memory(e, "the sums of a tensor");

@@ -178,7 +178,7 @@ static void a_multiple_choice_log_of_the_harness_is_read(void **state)
     assert_int_equal(scores.k, 4);
     assert_string_equal(scores.groups[0], "regions");
     assert_true(scores.hashes_texts);
-    snprintf(path, sizeof path, "%s/../../demo/questions.jsonl", getenv("PLUMB_TEST_DATA"));
+    snprintf(path, sizeof path, "%s", data_path("questions_of_samples.jsonl"));
     assert_int_equal(questions_read(path, 40, &questions, &error), PLUMB_OK);
     int right = 0;
     for (size_t i = 0; i < scores.n; i++) {
