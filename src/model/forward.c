@@ -308,8 +308,8 @@ static int embed_row(const struct run *r, size_t row, float *scratch)
     if (c->embedding_scale != 1)
         f->k->scale(x, c->embedding_scale, d);
     if (f->m->weights.position && status == PLUMB_OK) {
-        status =
-            model_read_rows(f->m, f->m->weights.position, (size_t)r->position[row], 1, scratch, NULL);
+        status = model_read_rows(f->m, f->m->weights.position, (size_t)r->position[row], 1, scratch,
+                                 NULL);
         f->k->add(x, scratch, d);
     }
     return status;
