@@ -2,7 +2,7 @@
  * test_fit_verb.c - `plumb fit` and `plumb apply` as a user runs them: tables that fit, JSON with what is promised, a
  * calibration that goes through its file, and what is refused with which status.
  *
- * PLUMB_PROGRAM names the program.
+ * PLUMB_PROGRAM names the program, PLUMB_DEMO the folder of the demonstration, whose model it runs.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -119,7 +119,7 @@ static int make_traces(void **state)
 
 static int remove_traces(void **state)
 {
-    static const char *const names[] = {"base", "post", "mute", "daca", "c.json"};
+    static const char *const names[] = {"base", "post", "mute", "daca", "c.json", "real"};
     char path[128];
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -232,6 +232,30 @@ static void bad_input_is_status_two_with_its_reason(void **state)
     }
 }
 
+/* A real model: the lens of the last layer is the model's own logits, bit for bit, and a model is its own base. */
+static void the_last_lens_is_the_models_own_answer(void **state)
+{
+    (void)state;
+    char path[128];
+    struct plumb_error e = {0};
+    struct trace t = {0};
+    assert_int_equal(plumb("trace \"$PLUMB_DEMO/base\" \"$PLUMB_DEMO/questions.jsonl\" --limit 40 "
+                           "-o $D/real --quiet"),
+                     0);
+    snprintf(path, sizeof path, "%s/real", folder);
+    if (trace_open(path, &t, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    const size_t k = (size_t)t.header.n_options, layers = (size_t)t.header.n_layers;
+    assert_true(layers > 1);
+    for (size_t i = 0; i < t.header.n; i++)
+        for (size_t j = 0; j < (size_t)t.options[i]; j++)
+            assert_true(t.lens[(i * layers + layers - 1) * k + j] == t.logits[i * k + j]);
+    trace_close(&t);
+    assert_int_equal(plumb("fit --base $D/real --post $D/real --draws 0 --use dual-align"), 0);
+    says("Use Dual-Align (divide the logits by 1.0000)");
+    says("base and post-trained model are the same model");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +263,7 @@ int main(void)
         cmocka_unit_test(json_has_what_is_promised),
         cmocka_unit_test(a_calibration_goes_through_its_file),
         cmocka_unit_test(bad_input_is_status_two_with_its_reason),
+        cmocka_unit_test(the_last_lens_is_the_models_own_answer),
     };
     return cmocka_run_group_tests(tests, make_traces, remove_traces);
 }
