@@ -1,5 +1,7 @@
 /*
- * recommend.h - which of the fitted calibrators to use, and why, in a sentence. The one place where the rule stands.
+ * recommend.h - which of the fitted calibrators to use, and why, in a few sentences. The one place where the rule stands.
+ *
+ * Evidence for the label-free default: docs/label-free.md.
  */
 #ifndef CALIBRATE_RECOMMEND_H
 #define CALIBRATE_RECOMMEND_H
@@ -8,10 +10,15 @@
 
 struct recommendation {
     const struct fit_result *result; /* of the fit; null: nothing to recommend */
-    char reason[512];                /* one or two sentences for people */
+    bool check_failed; /* what the label-free method assumes is contradicted by the pair itself */
+    char reason[768];  /* for people: why, what it assumes, and the check of that */
 };
 
-/* Never looks at how the label-free methods were judged: without labels it must come to the same answer. */
+/* Of all methods that were fitted: temperature scaling where enough labels were there to fit on, else as below. */
 struct recommendation recommend(const struct fit *f);
+
+/* Of the label-free methods alone, whatever else was fitted beside them. Never looks at how a method was judged: with and
+   without labels in the judge's hand it gives the same answer in the same words. */
+struct recommendation recommend_label_free(const struct fit *f);
 
 #endif

@@ -139,7 +139,7 @@ static int fit_pairs(const struct calibrate_job *job, struct work *w, struct plu
     if (status == PLUMB_OK)
         status = fit_run(&w->task, &how, &w->fit, e);
     if (status == PLUMB_OK)
-        w->recommendation = recommend(&w->fit);
+        w->recommendation = job->fit.labels ? recommend(&w->fit) : recommend_label_free(&w->fit);
     return status;
 }
 
