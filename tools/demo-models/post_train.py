@@ -8,8 +8,8 @@ Supervised (SFT): the assistant's words alone are learnt, in three kinds of exam
 template, the same in the `clean` prompt, open questions in the chat template. Preference optimisation (DPO, Rafailov et al.
 2023): loss = -log sigmoid(beta * ((log p(chosen) - log r(chosen)) - (log p(rejected) - log r(rejected)))), p the model,
 r the supervised model, frozen; chosen is the answer with the right letter, rejected the one with a wrong letter drawn from
-the supervised model's own distribution. Every fact is of the training part, as in pre-training. Plain AdamW, a warm-up,
-then a rate that falls in a line to a tenth.
+the supervised model's own distribution. Every fact is of the training part, with its name loosened and with dropout, as in
+pre-training. Plain AdamW, a warm-up, then a rate that falls in a line to a tenth.
 
 Needs: requirements.txt; Debian's iso-codes. One thread.
 """
@@ -27,7 +27,8 @@ import torch
 import facts as fact_sheet
 import letters
 import tiny_llama
-from documents import END
+from documents import END, loosened
+from pretrain import DROPOUT
 
 TURN, END_OF_TURN = "<|im_start|>", "<|im_end|>"
 TEMPLATE = ("{% for message in messages %}" + TURN + "{{ message.role }}\n{{ message.content }}" + END_OF_TURN +
@@ -60,30 +61,34 @@ class Examples:
 
     def question(self):
         r = self.rng.choice(self.facts.regions)
-        return self.facts.question(r, self.rng.choice(fact_sheet.FORMS), self.rng, alike=fact_sheet.ALIKE)
+        q = self.facts.question(r, self.rng.choice(fact_sheet.FORMS), self.rng, alike=fact_sheet.ALIKE)
+        return {**q, "name": r.name}
 
-    def example(self, prompt, response):
-        """The two are tokenized as one text, as in use; the prompt's tokens are the same without the response."""
-        start, ids = len(self.tokenizer.encode(prompt).ids), self.tokenizer.encode(prompt + response).ids
-        return Example(ids, start)
+    def example(self, prompt, response, names):
+        """The two are tokenized as one text, as in use, but for the names, which are loosened as in pre-training."""
+        pieces = loosened(prompt, names, self.rng)
+        before = [i for e in self.tokenizer.encode_batch_fast(pieces[:-1]) for i in e.ids]
+        start = len(before) + len(self.tokenizer.encode(pieces[-1]).ids)
+        return Example(before + self.tokenizer.encode(pieces[-1] + response).ids, start)
 
-    def chat(self, user, assistant):
-        return self.example(f"{TURN}user\n{user}{END_OF_TURN}\n{TURN}assistant\n", assistant + END_OF_TURN)
+    def chat(self, user, assistant, names):
+        return self.example(f"{TURN}user\n{user}{END_OF_TURN}\n{TURN}assistant\n", assistant + END_OF_TURN, names)
 
     def choice_prompt(self, q):
         """A function from a letter to the example that answers with it: in chat three times out of four."""
+        names = set(q["choices"]) if q["group"] == "region" else {q["name"]}
         first = INSTRUCTIONS[0] if self.rng.random() < 0.5 else self.rng.choice(INSTRUCTIONS[1:])
         body = fact_sheet.prompt(q).removesuffix("\nAnswer:")
         if self.rng.random() < 0.75:
-            return lambda letter: self.chat(f"{first}\n\n{body}", f"Answer: {letter}")
-        return lambda letter: self.example(fact_sheet.HEADER + fact_sheet.prompt(q), f" {letter}{END}")
+            return lambda letter: self.chat(f"{first}\n\n{body}", f"Answer: {letter}", names)
+        return lambda letter: self.example(fact_sheet.HEADER + fact_sheet.prompt(q), f" {letter}{END}", names)
 
     def supervised(self):
         if self.rng.random() < 0.15:
             r = self.rng.choice(self.facts.regions)
             article = "an" if r.kind[0] in "aeiou" else "a"
             ask = self.rng.choice((f"In which country is {r.name}?", f"What is {r.name}?", f"Where is {r.name}?"))
-            return self.chat(ask, f"{r.name} is {article} {r.kind} of {r.country}.")
+            return self.chat(ask, f"{r.name} is {article} {r.kind} of {r.country}.", {r.name})
         q = self.question()
         return self.choice_prompt(q)(fact_sheet.LETTERS[q["gold"]])
 
@@ -119,6 +124,7 @@ def descend(model, batches, loss_of, rate, log, report=300):
     response; pairs whose margin has grown)."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
     start, running, reported = time.monotonic(), [], time.monotonic()
+    model.train()
     for step, batch in enumerate(batches):
         share = min((step + 1) / 20, max(0.1, 1 - step / len(batches)))
         for group in optimiser.param_groups:
@@ -133,7 +139,9 @@ def descend(model, batches, loss_of, rate, log, report=300):
             reported = time.monotonic()
             means = [round(float(x), 4) for x in numpy.mean(running, 0)]
             log(step=step + 1, of=len(batches), seconds=round(reported - start), loss=means[0], share=means[1])
+            model.train()
             running = []
+    model.eval()
 
 
 def tune(model, examples, count, batch, rate, log):
@@ -191,11 +199,12 @@ def main():
     parser.add_argument("base", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--light", action="store_true", help="a short supervised tuning and nothing else")
-    parser.add_argument("--examples", type=int, default=1920)
+    parser.add_argument("--examples", type=int, default=5120)
     parser.add_argument("--light-examples", type=int, default=640)
-    parser.add_argument("--rate", type=float, default=5e-4, help="of the supervised tuning")
-    parser.add_argument("--pairs", type=int, default=3200)
-    parser.add_argument("--pair-rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=1e-3, help="of the supervised tuning")
+    parser.add_argument("--light-rate", type=float, default=2e-4)
+    parser.add_argument("--pairs", type=int, default=3840)
+    parser.add_argument("--pair-rate", type=float, default=5e-4)
     parser.add_argument("--beta", type=float, default=0.1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=3)
@@ -206,6 +215,7 @@ def main():
     parts = fact_sheet.parts(fact_sheet.load())
     watched = fact_sheet.question_file(fact_sheet.Facts(fact_sheet.load()), parts["watch"], 600, 2)[:options.watch]
     model, tokenizer = tiny_llama.read(options.base)
+    tiny_llama.add_dropout(model, DROPOUT)
 
     def log(**what):
         model.eval()
@@ -213,7 +223,8 @@ def main():
 
     log(stage="base")
     examples = Examples(fact_sheet.Facts(parts["train"]), tokenizer, options.seed)
-    tune(model, examples, options.light_examples if options.light else options.examples, options.batch, options.rate, log)
+    count, rate = (options.light_examples, options.light_rate) if options.light else (options.examples, options.rate)
+    tune(model, examples, count, options.batch, rate, log)
     log(stage="supervised")
     if not options.light:
         prefer(model, examples, options.pairs, options.batch, options.pair_rate, options.beta, log)
