@@ -129,8 +129,7 @@ static void a_changed_template_does_not_go_on_with_an_old_trace(void **state)
     char partial[128];
     put_template("{{ messages[-1].content + '\n' }}");
     struct trace t = record(&chat, "kept");
-    assert_non_null(t.header.chat_hash);
-    assert_int_equal(strlen(t.header.chat_hash), 32);
+    assert_int_equal(t.header.chat_hash ? strlen(t.header.chat_hash) : 0, 32);
     trace_close(&t);
     assert_int_equal(run(&chat, "kept", &e), PLUMB_OK);
     put_template("{{ messages[-1].content + '\n\n' }}");
