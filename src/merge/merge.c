@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <omp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,42 +16,27 @@
 struct pour {
     const struct merge_item *item;
     struct model_writer *writer;
-    size_t i;                  /* of the tensor in the output */
-    struct merge_sums *sums;   /* [blocks] */
-    struct plumb_error *error; /* of the first block that failed */
-    int status;
-    size_t bad; /* the first element that is no number or too large; SIZE_MAX = none */
-    pthread_mutex_t
-        lock; /* of the last three; a named critical section would be one more name of the library */
+    size_t i;                /* of the tensor in the output */
+    struct merge_sums *sums; /* [blocks] */
+    struct merge_failure failure;
 };
 
-/* The first of n values that the type cannot hold, n where it holds all. */
+/* The first of n values that the type cannot hold, n where it holds all: those that round to infinity, half a step beyond
+   the largest number. */
 static size_t first_unfit(const float *x, size_t n, enum dtype type)
 {
-    const float most =
-        type == DTYPE_F16 ? 65519.0f : 3.4028235e38f; /* f16: what still rounds to 65504 */
-    size_t unfit = 0;
+    const float too_large = type == DTYPE_F16    ? 65520.0f
+                            : type == DTYPE_BF16 ? 0x1.ffp127f
+                                                 : INFINITY;
+    int unfit = 0;
     for (size_t j = 0; j < n; j++)
-        unfit += !(fabsf(x[j]) <= most);
-    if (unfit == 0)
+        unfit |= !(fabsf(x[j]) < too_large);
+    if (!unfit)
         return n;
-    for (size_t j = 0; j < n; j++)
-        if (!(fabsf(x[j]) <= most))
-            return j;
-    return n;
-}
-
-static void pour_failed(struct pour *p, int status, const struct plumb_error *e, size_t bad)
-{
-    pthread_mutex_lock(&p->lock);
-    if (bad < p->bad)
-        p->bad = bad;
-    if (p->status == PLUMB_OK || p->status == PLUMB_INPUT) {
-        p->status = status;
-        if (e)
-            *p->error = *e;
-    }
-    pthread_mutex_unlock(&p->lock);
+    size_t j = 0;
+    while (fabsf(x[j]) < too_large)
+        j++;
+    return j;
 }
 
 static void pour_block(struct pour *p, size_t block, float *room)
@@ -62,36 +46,19 @@ static void pour_block(struct pour *p, size_t block, float *room)
     const size_t n = m->elements - first < MERGE_BLOCK ? m->elements - first : MERGE_BLOCK;
     struct plumb_error e = {0};
     float *out = room, *scratch = room + MERGE_BLOCK;
-    int status = merge_block(m, first, n, out, scratch, &p->sums[block], &e);
+    int status = room ? merge_block(m, first, n, out, scratch, &p->sums[block], &e)
+                      : error_memory(&e, "blocks of a tensor");
     const size_t unfit = status == PLUMB_OK ? first_unfit(out, n, p->item->type) : n;
-    if (unfit < n) {
-        pour_failed(p, PLUMB_INPUT, NULL, first + unfit);
-        return;
-    }
+    if (unfit < n)
+        status = error_set(&e, PLUMB_INPUT,
+                           "tensor '%s', element %zu: the merge is %g, too large for %s; choose "
+                           "f32, or weights that lead less far",
+                           p->item->x->name, first + unfit, (double)out[unfit],
+                           dtype_name(p->item->type));
     if (status == PLUMB_OK)
         status = model_writer_put_f32(p->writer, p->i, first, out, n, &e);
     if (status != PLUMB_OK)
-        pour_failed(p, status, &e, SIZE_MAX);
-}
-
-/* Which input holds something that is no finite number at this element? */
-static int name_unfit(const struct merge_plan *plan, const struct merge_item *item, size_t element,
-                      struct plumb_error *e)
-{
-    for (int i = 0; i < plan->n_models; i++) {
-        const struct tensor *x = item->views[i].x;
-        float block[256];
-        const size_t size = dtype_block_elements(x->type);
-        dtype_to_f32(x->type, x->data + element / size * dtype_block_bytes(x->type), size, block);
-        if (item->views[i].rows == ROWS_SAME && !isfinite(block[element % size]))
-            return error_set(
-                e, PLUMB_INPUT, "%s: tensor '%s', element %zu is %g; refusing to merge it",
-                model_path(plan->models[i]), x->name, element, (double)block[element % size]);
-    }
-    return error_set(e, PLUMB_INPUT,
-                     "tensor '%s', element %zu: the merge is no finite number of type %s; choose "
-                     "f32 or smaller weights",
-                     item->x->name, element, dtype_name(item->type));
+        merge_failure_note(&p->failure, block, status, &e);
 }
 
 static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w, int threads,
@@ -105,12 +72,7 @@ static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w
         return status;
     const size_t blocks = (item->merge.elements + MERGE_BLOCK - 1) / MERGE_BLOCK;
     const size_t room = (size_t)(item->merge.n_inputs + 2) * MERGE_BLOCK;
-    struct pour p = {.item = item,
-                     .writer = w,
-                     .i = i,
-                     .error = e,
-                     .bad = SIZE_MAX,
-                     .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct pour p = {.item = item, .writer = w, .i = i, .failure = MERGE_FAILURE_NONE};
     p.sums = mem_zalloc(blocks ? blocks : 1, sizeof *p.sums);
     if (!p.sums)
         return error_memory(e, "the sums of a tensor");
@@ -118,15 +80,8 @@ static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w
     {
         float *mine = mem_aligned(room, sizeof *mine);
 #pragma omp for schedule(dynamic)
-        for (size_t b = 0; b < blocks; b++) {
-            if (mine) {
-                pour_block(&p, b, mine);
-            } else {
-                struct plumb_error none = {0};
-                error_memory(&none, "blocks of a tensor");
-                pour_failed(&p, PLUMB_MACHINE, &none, SIZE_MAX);
-            }
-        }
+        for (size_t b = 0; b < blocks; b++)
+            pour_block(&p, b, mine);
         mem_free(mine);
     }
     *all = (struct merge_sums){0};
@@ -137,7 +92,7 @@ static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w
     for (int m = 0; m < plan->n_models; m++) /* what was read is given back to the file */
         file_map_forget(&model_tensors(plan->models[m])->files[item->views[m].x->file],
                         item->views[m].x->data, item->views[m].x->bytes);
-    return p.bad != SIZE_MAX ? name_unfit(plan, item, p.bad, e) : p.status;
+    return merge_failure_tell(&p.failure, e);
 }
 
 static void add_to_report(struct merge_report *r, const struct merge_item *item)

@@ -19,6 +19,25 @@
 #define EVERY_MACHINE
 #endif
 
+void merge_failure_note(struct merge_failure *f, size_t block, int status,
+                        const struct plumb_error *error)
+{
+    pthread_mutex_lock(&f->lock);
+    if (block < f->block) {
+        f->block = block;
+        f->status = status;
+        f->error = *error;
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
+int merge_failure_tell(const struct merge_failure *f, struct plumb_error *e)
+{
+    if (f->status != PLUMB_OK && e)
+        *e = f->error;
+    return f->status;
+}
+
 void merge_sums_add(struct merge_sums *to, const struct merge_sums *more)
 {
     to->aa += more->aa;
@@ -177,9 +196,9 @@ static void sparsify(const struct merge_tensor *m, int i, size_t first, size_t n
     }
 }
 
-/* W = base + lambda sum_i w_i delta_i, over the deltas that point where the weighted majority points
-   (TIES, 0 counts as +), divided by the sum of the weights that took part.
-   delta_i = factor_i (x_i - base), exact in double. */
+/* W = base + lambda sum_i w_i delta_i, over the weighted deltas that point where their majority points
+   (TIES, 0 counts as +; a negative weight turns its delta round before the vote), divided by the sum of the weights
+   that took part. delta_i = factor_i (x_i - base), exact in double. */
 static void consensus(const struct merge_tensor *m, const float *base, const float *const *x,
                       size_t n, float *out)
 {
@@ -189,14 +208,14 @@ static void consensus(const struct merge_tensor *m, const float *base, const flo
         double majority = 0, sum = 0, weights = 0;
         for (int i = 0; i < m->n_inputs; i++) {
             const double rescaling = m->method == MERGE_TIES ? 1 : m->factor[i];
-            delta[i] = rescaling * ((double)x[i][j] - (double)base[j]);
-            majority += m->weight[i] * delta[i];
+            delta[i] = m->weight[i] * rescaling * ((double)x[i][j] - (double)base[j]);
+            majority += delta[i];
         }
         for (int i = 0; i < m->n_inputs; i++) {
             const double d = delta[i];
             if (elect && !(d != 0 && (d > 0) == (majority >= 0)))
                 continue;
-            sum += m->weight[i] * d;
+            sum += d;
             weights += m->weight[i];
         }
         if (m->normalise && fabs(weights) >= 1e-8)

@@ -8,6 +8,7 @@
 #ifndef MERGE_OPERATORS_H
 #define MERGE_OPERATORS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +58,22 @@ struct merge_tensor {
     double arc_gap;         /* largest |slerp - lerp| / |x| over t: about theta^2 / 8 */
 };
 
+/* The failure of the first of many blocks, whichever thread met it when. */
+struct merge_failure {
+    pthread_mutex_t lock; /* a named critical section would be one more name of the library */
+    size_t block;
+    int status; /* PLUMB_OK: none yet */
+    struct plumb_error error;
+};
+#define MERGE_FAILURE_NONE                                                                         \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .block = SIZE_MAX, .status = PLUMB_OK                   \
+    }
+void merge_failure_note(struct merge_failure *f, size_t block, int status,
+                        const struct plumb_error *error);
+/* Its status; its message into e, which may be null. */
+int merge_failure_tell(const struct merge_failure *f, struct plumb_error *e);
+
 /* Sums over some elements of the tensors at the ends (a: the base, or the first input; b: the last input), for the card and
    for angles. Added up in a fixed order they do not depend on threads. */
 struct merge_sums {
@@ -67,7 +84,8 @@ void merge_sums_add(struct merge_sums *to, const struct merge_sums *more);
 /* Fills in cosine, relative_change and arc_gap from the sums over the whole tensor. */
 void merge_tensor_compare(struct merge_tensor *m, const struct merge_sums *all);
 
-/* One or more walks over the tensor, for the methods that need them. threads: of OpenMP; the result does not depend on them. */
+/* One or more walks over the tensor, for the methods that need them. threads: of OpenMP, 0 = all; the result does not depend
+   on them. */
 int merge_tensor_prepare(struct merge_tensor *m, int threads, struct plumb_error *e);
 
 /* Elements [first, first + n), n <= MERGE_BLOCK, of the result. scratch: [(n_inputs + 1) * n] floats. sums, if not null,

@@ -9,12 +9,37 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "model/config.h"
+#include "model/tokenizer.h"
 
 /* ---- do the models fit? ---- */
 
 static bool is_gguf(const struct model *m)
 {
     return strcmp(model_config(m)->gguf_or_hf, "GGUF") == 0;
+}
+
+/* Vocabularies of one size can still be of different tokens. A few ids may have been renamed (reserved tokens that became
+   those of a chat); beyond one in a hundred it is another tokenizer. */
+static int check_vocabularies(const struct model *a, const struct model *b, struct plumb_error *e)
+{
+    const struct tokenizer *x = model_tokenizer(a), *y = model_tokenizer(b);
+    if (!x || !y)
+        return PLUMB_OK;
+    const int32_t sizes[] = {tokenizer_size(x), tokenizer_size(y)};
+    const int32_t common = sizes[0] < sizes[1] ? sizes[0] : sizes[1];
+    int32_t different = 0;
+    for (int32_t id = 0; id < common; id++) {
+        size_t n = 0, m = 0;
+        const char *s = tokenizer_token(x, id, &n), *t = tokenizer_token(y, id, &m);
+        different += s && t && (n != m || memcmp(s, t, n) != 0);
+    }
+    if (different <= common / 100)
+        return PLUMB_OK;
+    return error_set(
+        e, PLUMB_INPUT,
+        "%s and %s: %d of %d tokens are not the same, so row i of the embedding stands "
+        "for another token in each; give models of one tokenizer",
+        model_path(a), model_path(b), (int)different, (int)common);
 }
 
 static int check_models(const struct model *a, const struct model *b, struct plumb_error *e)
@@ -48,7 +73,7 @@ static int check_models(const struct model *a, const struct model *b, struct plu
                          "in each, so nothing is cut "
                          "or filled up; give models of one tokenizer",
                          model_path(a), x->vocabulary, model_path(b), y->vocabulary);
-    return PLUMB_OK;
+    return check_vocabularies(a, b, e);
 }
 
 /* ---- where a tensor stands ---- */
@@ -114,9 +139,16 @@ static int find_view(const struct merge_plan *p, int model, const struct merge_i
     const struct config *c = model_config(m);
     const bool mixed = is_gguf(like) != is_gguf(m);
     char a[128], b[128];
-    *out = (struct merge_view){.head_dim = (size_t)c->head_dim};
+    *out = (struct merge_view){.path = model_path(m), .head_dim = (size_t)c->head_dim};
     out->x = mixed ? (item->place.role == ROLE_NONE ? NULL : tensor_in_place(m, item->place))
                    : tensors_find(model_tensors(m), item->x->name);
+    if (!out->x && item->place.role == ROLE_HEAD && c->tied) { /* its head is its embedding */
+        struct tensor_place embedding = item->place;
+        embedding.role = ROLE_EMBEDDING;
+        out->x = tensor_in_place(m, embedding);
+    }
+    if (!out->x && item->place.role == ROLE_NONE)
+        return PLUMB_OK; /* tables that the forward pass does not read: taken from `like` */
     if (!out->x)
         return error_set(e, PLUMB_INPUT, "%s has tensor '%s' and %s has nothing in its place",
                          model_path(like), item->x->name, model_path(m));
@@ -151,6 +183,24 @@ static size_t row_of_view(const struct merge_view *v, size_t r)
     return v->rows == ROWS_OF_GGUF ? head + i % half * 2 + i / half : head + i % 2 * half + i / 2;
 }
 
+/* The first of n values that is infinite or no number; n where all are finite. */
+static size_t first_unfit(const float *x, size_t n)
+{
+    uint32_t largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7fffffffu;
+        largest = bits > largest ? bits : largest;
+    }
+    if (largest < 0x7f800000u)
+        return n;
+    size_t i = 0;
+    while (isfinite(x[i]))
+        i++;
+    return i;
+}
+
 /* merge_read of a plan: user is the item. */
 static int read_elements(void *user, int model, size_t first, size_t n, float *to,
                          struct plumb_error *e)
@@ -180,7 +230,11 @@ static int read_elements(void *user, int model, size_t first, size_t n, float *t
     if (v->add != 0)
         for (size_t i = 0; i < n; i++)
             to[i] += v->add;
-    return PLUMB_OK;
+    const size_t unfit = first_unfit(to, n);
+    return unfit == n ? PLUMB_OK
+                      : error_set(e, PLUMB_INPUT,
+                                  "%s: tensor '%s', element %zu is %g; refusing to merge it",
+                                  v->path, x->name, first + unfit, (double)to[unfit]);
 }
 
 /* ---- the plan ---- */
@@ -224,11 +278,36 @@ static int check_weights(const struct merge_item *item, struct plumb_error *e)
     double total = 0;
     for (int i = 0; i < m->n_inputs; i++)
         total += m->weight[i];
-    if (m->normalise && (m->method == MERGE_LINEAR || m->method == MERGE_TASK) && total == 0)
+    if (m->normalise && fabs(total) < 1e-8 &&
+        (m->method == MERGE_LINEAR || m->method == MERGE_TASK || m->method == MERGE_DARE_LINEAR))
         return error_set(e, PLUMB_INPUT,
                          "the weights for tensor '%s' add up to 0, so they cannot be normalised",
                          item->x->name);
     return PLUMB_OK;
+}
+
+static bool is_whole(enum dtype t)
+{
+    return t >= DTYPE_I64 && t <= DTYPE_BOOL;
+}
+
+/* Types that the readers carry and nobody computes with: doubles, 8 bits of floating point, whole numbers. */
+static int check_readable(const struct merge_view *v, struct plumb_error *e)
+{
+    return dtype_is_float(v->x->type)
+               ? PLUMB_OK
+               : error_set(e, PLUMB_INPUT, "%s: tensor '%s' is of type %s, which cannot be merged",
+                           v->path, v->x->name, dtype_name(v->x->type));
+}
+
+/* Blocks are read, not written. Vectors of a GGUF file stay F32: the programs that run such files expect it. */
+static enum dtype type_of_result(const struct merge_plan *p, const struct tensor *x)
+{
+    if (is_gguf(p->models[p->like]) && x->rank == 1 && x->type == DTYPE_F32)
+        return DTYPE_F32;
+    if (p->recipe->type != DTYPE_COUNT)
+        return p->recipe->type;
+    return x->type == DTYPE_F32 || x->type == DTYPE_F16 ? x->type : DTYPE_BF16;
 }
 
 static int plan_item(struct merge_plan *p, size_t i, struct plumb_error *e)
@@ -237,22 +316,23 @@ static int plan_item(struct merge_plan *p, size_t i, struct plumb_error *e)
     const struct model *like = p->models[p->like];
     item->x = &model_tensors(like)->items[i];
     item->place = tensor_place(like, item->x->name);
-    item->views[p->like] =
-        (struct merge_view){.x = item->x, .head_dim = (size_t)model_config(like)->head_dim};
-    item->copied = !dtype_is_float(item->x->type);
+    item->views[p->like] = (struct merge_view){
+        .x = item->x, .path = model_path(like), .head_dim = (size_t)model_config(like)->head_dim};
     item->type = item->x->type;
+    item->copied = is_whole(item->type);
     if (item->copied)
         return PLUMB_OK;
-    if (p->recipe->type != DTYPE_COUNT)
-        item->type = p->recipe->type;
-    else if (item->type != DTYPE_F32 && item->type != DTYPE_F16 && item->type != DTYPE_BF16)
-        item->type = DTYPE_BF16; /* blocks are read, not written */
     int status = PLUMB_OK;
-    for (int m = 0; m < p->n_models && status == PLUMB_OK; m++)
+    for (int m = 0; m < p->n_models && status == PLUMB_OK; m++) {
         if (m != p->like)
             status = find_view(p, m, item, &item->views[m], e);
-    if (status != PLUMB_OK)
+        if (status == PLUMB_OK && item->views[m].x)
+            status = check_readable(&item->views[m], e);
+        item->copied = item->copied || !item->views[m].x;
+    }
+    if (status != PLUMB_OK || item->copied)
         return status;
+    item->type = type_of_result(p, item->x);
     fill_merge(p, item);
     return check_weights(item, e);
 }
@@ -263,6 +343,8 @@ static int check_extra(const struct merge_plan *p, int model, struct plumb_error
     const struct tensors *t = model_tensors(p->models[model]);
     for (size_t i = 0; i < t->count; i++) {
         const struct tensor_place place = tensor_place(p->models[model], t->items[i].name);
+        if (place.role == ROLE_HEAD && model_config(p->models[model])->tied)
+            continue; /* a copy of the embedding that nobody reads */
         if (place.role != ROLE_NONE && !tensor_in_place(p->models[p->like], place))
             return error_set(e, PLUMB_INPUT, "%s has tensor '%s' and %s has nothing in its place%s",
                              model_path(p->models[model]), t->items[i].name,
@@ -283,6 +365,11 @@ int merge_plan_create(const struct merge_recipe *r, const struct model *const *m
     for (int m = 0; m < n_models && status == PLUMB_OK; m++)
         if (m != like)
             status = check_models(models[like], models[m], e);
+    if (status == PLUMB_OK && r->layers > 0 && r->layers != model_config(models[like])->n_layers)
+        status =
+            error_set(e, PLUMB_INPUT,
+                      "layer_range ends at %d and %s has %d layers: plumb merges whole models",
+                      r->layers, model_path(models[like]), model_config(models[like])->n_layers);
     if (status != PLUMB_OK)
         return status;
     out->n = model_tensors(models[like])->count;

@@ -15,7 +15,8 @@
 
 /* One input's tensor as the plan's format has it. */
 struct merge_view {
-    const struct tensor *x;                                /* null where this model takes no part */
+    const struct tensor *x; /* null where this model has nothing in its place */
+    const char *path;       /* of the model, for messages */
     enum { ROWS_SAME, ROWS_OF_GGUF, ROWS_OF_FOLDER } rows; /* q and k in the other format's order */
     size_t head_dim;
     float add; /* -1 or 1 where one format stores w - 1 and the other w; otherwise 0 */
@@ -24,8 +25,8 @@ struct merge_view {
 struct merge_item {
     const struct tensor *x; /* of `like`: name and shape of the result */
     struct tensor_place place;
-    enum dtype type;                            /* of the result */
-    bool copied;                                /* whole numbers: taken from `like` as they are */
+    enum dtype type; /* of the result */
+    bool copied;     /* whole numbers, and tables that only `like` has: taken from it as they are */
     struct merge_view views[MERGE_MODELS_MOST]; /* by model number */
     struct merge_tensor merge;
 };

@@ -4,6 +4,7 @@
  * Every walk goes block by block, many at once; what the blocks found is put together in their order.
  */
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -24,19 +25,20 @@ static size_t blocks_of(const struct merge_tensor *m)
     return (m->elements + MERGE_BLOCK - 1) / MERGE_BLOCK;
 }
 
-static int read_pair(const struct walk *w, size_t first, size_t n, float *a, float *b)
+static int read_pair(const struct walk *w, size_t first, size_t n, float *a, float *b,
+                     struct plumb_error *e)
 {
     const struct merge_tensor *m = w->m;
     const int one = w->input < 0 ? m->inputs[0] : m->base,
               other = w->input < 0 ? m->inputs[1] : m->inputs[w->input];
-    const int status = m->read(m->user, one, first, n, a, NULL);
-    return status == PLUMB_OK ? m->read(m->user, other, first, n, b, NULL) : status;
+    const int status = m->read(m->user, one, first, n, a, e);
+    return status == PLUMB_OK ? m->read(m->user, other, first, n, b, e) : status;
 }
 
 static int walk_blocks(const struct walk *w, int threads, struct plumb_error *e)
 {
     const size_t blocks = blocks_of(w->m);
-    bool failed = false;
+    struct merge_failure failure = MERGE_FAILURE_NONE;
 #pragma omp parallel num_threads(threads)
     {
         float *a = mem_array(2 * (size_t)MERGE_BLOCK, sizeof *a);
@@ -45,16 +47,17 @@ static int walk_blocks(const struct walk *w, int threads, struct plumb_error *e)
             const size_t first = i * MERGE_BLOCK;
             const size_t n =
                 w->m->elements - first < MERGE_BLOCK ? w->m->elements - first : MERGE_BLOCK;
-            if (a && read_pair(w, first, n, a, a + MERGE_BLOCK) == PLUMB_OK) {
+            struct plumb_error mine = {0};
+            const int status = a ? read_pair(w, first, n, a, a + MERGE_BLOCK, &mine)
+                                 : error_memory(&mine, "blocks of a tensor");
+            if (status == PLUMB_OK)
                 w->visit(w, first, n, a, a + MERGE_BLOCK, (char *)w->results + i * w->result_size);
-            } else {
-#pragma omp atomic write
-                failed = true;
-            }
+            else
+                merge_failure_note(&failure, i, status, &mine);
         }
         mem_free(a);
     }
-    return failed ? error_memory(e, "blocks of a tensor") : PLUMB_OK;
+    return merge_failure_tell(&failure, e);
 }
 
 /* ---- angles ---- */
@@ -101,7 +104,8 @@ static int prepare_angle(struct merge_tensor *m, int threads, struct plumb_error
     const double theta = acos(d), sine = sin(theta);
     double t = m->t;
     if (m->method == MERGE_NUSLERP)
-        t = m->weight[0] + m->weight[1] != 0 ? m->weight[1] / (m->weight[0] + m->weight[1]) : 0.5;
+        t = fabs(m->weight[0] + m->weight[1]) >= 1e-6 ? m->weight[1] / (m->weight[0] + m->weight[1])
+                                                      : 0.5; /* as mergekit has it */
     /* mergekit's slerp goes straight above 0.9995 of either sign; nuslerp only where the sine is as good as 0. */
     m->is_lerp = m->method == MERGE_SLERP ? fabs(d) > 0.9995 : fabs(sine) < 1e-8;
     if (norms <= 0)
@@ -126,7 +130,8 @@ static uint32_t size_bits(float delta)
 struct counted {
     bool lower;
     uint32_t upper;
-    uint64_t *counts; /* [HALF], added to by all threads */
+    uint64_t *
+        counts; /* [threads][HALF]; whole numbers, so that their sum does not depend on who counted what */
 };
 
 static void visit_counts(const struct walk *w, size_t first, size_t n, float *a, float *b,
@@ -135,14 +140,27 @@ static void visit_counts(const struct walk *w, size_t first, size_t n, float *a,
     (void)first;
     (void)result;
     const struct counted *c = w->given;
+    uint64_t *counts = c->counts + (size_t)omp_get_thread_num() * HALF;
     merge_delta(a, b, n, b);
     for (size_t j = 0; j < n; j++) {
         const uint32_t bits = size_bits(b[j]);
-        if (c->lower && bits >> 16 != c->upper)
-            continue;
-#pragma omp atomic
-        c->counts[c->lower ? bits & 0xffff : bits >> 16]++;
+        if (!c->lower)
+            counts[bits >> 16]++;
+        else if (bits >> 16 == c->upper)
+            counts[bits & 0xffff]++;
     }
+}
+
+/* Counts with all threads; the sums are then in the first HALF counts. */
+static int count_sizes(const struct walk *w, int threads, struct plumb_error *e)
+{
+    const struct counted *c = w->given;
+    memset(c->counts, 0, (size_t)threads * HALF * sizeof *c->counts);
+    const int status = walk_blocks(w, threads, e);
+    for (int t = 1; t < threads; t++)
+        for (size_t i = 0; i < HALF; i++)
+            c->counts[i] += c->counts[(size_t)t * HALF + i];
+    return status;
 }
 
 /* The largest bucket at which `rank` elements (from the top, from 1) are reached; *rank becomes that inside the bucket. */
@@ -188,9 +206,10 @@ static int find_equal_before(struct merge_tensor *m, int input, float threshold,
         const size_t first = block * MERGE_BLOCK;
         const size_t n = m->elements - first < MERGE_BLOCK ? m->elements - first : MERGE_BLOCK;
         float *b = a + MERGE_BLOCK;
-        status = read_pair(&w, first, n, a, b);
-        merge_delta(a, b, n, b);
-        for (size_t j = 0; j < n && keep > 0; j++)
+        status = read_pair(&w, first, n, a, b, e);
+        if (status == PLUMB_OK)
+            merge_delta(a, b, n, b);
+        for (size_t j = 0; status == PLUMB_OK && j < n && keep > 0; j++)
             if (fabsf(b[j]) == threshold && --keep == 0)
                 *out = first + j + 1;
     }
@@ -202,7 +221,9 @@ static int find_equal_before(struct merge_tensor *m, int input, float threshold,
 static int prepare_trim(struct merge_tensor *m, int input, int threads, struct plumb_error *e)
 {
     size_t rank = (size_t)(m->density[input] * (double)m->elements);
-    if (rank == 0) {
+    if (rank == 0 && m->density[input] > 0)
+        rank = 1; /* a density above 0 keeps at least one */
+    if (rank == 0 || m->elements == 0) {
         m->trim[input] = (struct merge_trim){.threshold = INFINITY};
         return PLUMB_OK;
     }
@@ -210,16 +231,15 @@ static int prepare_trim(struct merge_tensor *m, int input, int threads, struct p
         m->trim[input] = (struct merge_trim){.threshold = -1};
         return PLUMB_OK;
     }
-    struct counted c = {.counts = mem_zalloc(HALF, sizeof *c.counts)};
+    struct counted c = {.counts = mem_array((size_t)threads * HALF, sizeof *c.counts)};
     if (!c.counts)
         return error_memory(e, "the sizes of changes");
     struct walk w = {.m = m, .input = input, .given = &c, .visit = visit_counts};
-    int status = walk_blocks(&w, threads, e);
+    int status = count_sizes(&w, threads, e);
     if (status == PLUMB_OK) {
         c.upper = bucket_of_rank(c.counts, &rank);
         c.lower = true;
-        memset(c.counts, 0, HALF * sizeof *c.counts);
-        status = walk_blocks(&w, threads, e);
+        status = count_sizes(&w, threads, e);
     }
     if (status == PLUMB_OK) {
         const uint32_t bits = c.upper << 16 | bucket_of_rank(c.counts, &rank);
@@ -279,6 +299,8 @@ static int prepare_factor(struct merge_tensor *m, int input, int threads, struct
 int merge_tensor_prepare(struct merge_tensor *m, int threads, struct plumb_error *e)
 {
     int status = PLUMB_OK;
+    if (threads <= 0)
+        threads = omp_get_max_threads();
     switch (m->method) {
     case MERGE_SLERP:
     case MERGE_NUSLERP:

@@ -68,6 +68,7 @@ struct merge_recipe {
     int normalise; /* divide by the sum of weights: 1 yes, 0 no, -1 the method's default */
     int rescale;   /* DARE: keep the L1 norm of each delta: 1 yes, 0 no, -1 default (yes) */
     uint64_t seed; /* DARE */
+    int layers;    /* that the models must have, where a configuration says so; 0 = any number */
     enum dtype
         type; /* F32, F16, BF16; DTYPE_COUNT = that of each tensor of the model that gives the rest */
 };
