@@ -1,7 +1,7 @@
 # plumb - a thin front over Meson. `make test` and `make demo` are each the only command after a clone.
 #
 #   make            build/plumb and the library        make lint     floors, format, clang-tidy, cppcheck
-#   make demo       a small model, traced              make fuzz     each parser for FUZZ_SECONDS
+#   make demo       the main job on small models       make fuzz     each parser for FUZZ_SECONDS
 #   make test       every test                         make asan     the tests under ASan and UBSan
 #   make bench      speed against this machine's peak  make format   clang-format on every file
 #   make install    [PREFIX=/usr/local] [DESTDIR=]     make uninstall, make clean
@@ -17,7 +17,7 @@ all: build/build.ninja
 	@ninja -C build
 
 demo: all
-	build/plumb demo
+	build/plumb demo -o build/demo
 
 test: all
 	meson test -C build --no-rebuild --print-errorlogs
