@@ -17,7 +17,7 @@
 
 struct trace_verb_options {
     struct common_options common;
-    const char *output, *instruction, *system, *shots_from, *hidden, *shard;
+    const char *output, *instruction, *system, *shots_from, *hidden, *shard, *permute;
     int preset, score, lens, precision, shots, threads;
     size_t limit;
     bool json, join, no_sharing;
@@ -49,6 +49,10 @@ static const struct option_row options[] = {
      "at every layer: the option logits; also the entropy over the full vocabulary; nothing. auto "
      "is "
      "letters, and none where texts are scored"},
+    {0, "permute", OPTION_TEXT, "R|cyclic", AT(permute),
+     "list the options in another order: place 1 shows option 1 + R, and so on around; what is "
+     "recorded stands at the options' own places. cyclic: FILE in their own order and FILE.shift1, "
+     "FILE.shift2, ... in every other, for CAPE (plumb fit --permuted)"},
     {0, "hidden", OPTION_TEXT, "LAYERS", AT(hidden),
      "also keep the hidden states after these layers: 0,8,16 or 4-8, last, all; 0 is the "
      "embeddings"},
@@ -86,7 +90,52 @@ static int parse_shard(const char *text, struct trace_run_options *run, struct p
     return PLUMB_OK;
 }
 
-static void print_json(const struct trace *t, const char *path,
+/* The orders to run, [first, end) of the shifts 0..most - 1; the file of `first` is the output itself. */
+struct orders {
+    int first, end;
+};
+
+static int parse_permute(const char *text, int most, struct orders *out, struct plumb_error *e)
+{
+    char *end = NULL;
+    *out = (struct orders){0, 1};
+    if (!text)
+        return PLUMB_OK;
+    if (!strcmp(text, "cyclic")) {
+        out->end = most;
+        return PLUMB_OK;
+    }
+    const unsigned long shift = text[0] >= '0' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
+    if (!end || *end || shift >= (unsigned long)most)
+        return error_set(e, PLUMB_INPUT,
+                         "--permute '%.20s': expected cyclic, or a number from 0 to %d (the most "
+                         "options of a question are %d)",
+                         text, most - 1, most);
+    *out = (struct orders){(int)shift, (int)shift + 1};
+    return PLUMB_OK;
+}
+
+static int most_options(const struct question_set *questions)
+{
+    int most = 0;
+    for (size_t i = 0; i < questions->count; i++)
+        most = questions->items[i].n_options > most ? questions->items[i].n_options : most;
+    return most;
+}
+
+/* Where the order `shift` is recorded; null without memory. mem_free'd by the caller. */
+static char *order_path(const char *output, const struct orders *orders, int shift)
+{
+    const size_t size = strlen(output) + sizeof ".shift00";
+    char *path = mem_alloc(size);
+    if (path && shift == orders->first)
+        snprintf(path, size, "%s", output);
+    else if (path)
+        snprintf(path, size, "%s.shift%d", output, shift);
+    return path;
+}
+
+static void print_json(const struct trace *t, const char *path, const struct orders *orders,
                        const struct trace_run_report *report, struct result *r)
 {
     result_start(r);
@@ -105,15 +154,26 @@ static void print_json(const struct trace *t, const char *path,
         result_double(r, "seconds", report->seconds);
         result_double(r, "peak_share", report->peak_share);
     }
+    result_integer(r, "permutation", t->header.permutation);
+    json_write_key(&r->json, "permuted"); /* the files of the other orders */
+    json_write_array(&r->json);
+    for (int shift = orders->first + 1; shift < orders->end; shift++) {
+        char *other = order_path(path, orders, shift);
+        json_write_string(&r->json, other ? other : "");
+        mem_free(other);
+    }
+    json_write_end(&r->json, ']');
     trace_summary_json(t, r);
     json_write_end(&r->json, '}');
 }
 
-/* One remark on stderr about speed. */
-static void remark(const struct trace_run_report *report)
+/* One remark on stderr about speed; about which order where there are several. */
+static void remark(const struct trace_run_report *report, const struct orders *orders, int shift)
 {
     char items[32], tokens[32], time[32], resumed[32];
     size_t run = report->items - report->resumed;
+    if (orders->end - orders->first > 1)
+        fprintf(stderr, "plumb trace: options shifted by %d:\n", shift);
     if (report->resumed)
         fprintf(stderr, "plumb trace: %s questions were there from an earlier run\n",
                 human_grouped(report->resumed, resumed));
@@ -131,7 +191,7 @@ static void remark(const struct trace_run_report *report)
 }
 
 /* Opens the finished file again and prints what it says. */
-static int show(const char *path, const struct trace_verb_options *o,
+static int show(const char *path, const struct trace_verb_options *o, const struct orders *orders,
                 const struct trace_run_report *report, struct plumb_error *e)
 {
     struct trace t;
@@ -140,7 +200,7 @@ static int show(const char *path, const struct trace_verb_options *o,
         return status;
     if (o->json) {
         struct result r;
-        print_json(&t, path, report, &r);
+        print_json(&t, path, orders, report, &r);
         status = result_print(&r);
     } else {
         enum { MOST_GROUPS = 60 }; /* MMLU's 57 fit */
@@ -201,23 +261,45 @@ static int prepare(const char *model, const char *questions, const struct trace_
     return status;
 }
 
+/* One order of the options into its own file. */
+static int record_order(struct job *job, struct trace_run_options *run,
+                        const struct trace_verb_options *o, const struct orders *orders, int shift,
+                        struct progress_line *line, struct trace_run_report *first,
+                        struct plumb_error *e)
+{
+    struct trace_run_report report;
+    char *path = order_path(o->output, orders, shift);
+    if (!path)
+        return error_memory(e, "a file name");
+    run->permutation = shift;
+    progress_line_start(line, o->common.quiet);
+    const int status = trace_run(job->model, &job->questions, path, run, &report, e);
+    progress_line_end(line);
+    if (status == PLUMB_OK && !o->common.quiet)
+        remark(&report, orders, shift);
+    if (shift == orders->first)
+        *first = report;
+    mem_free(path);
+    return status;
+}
+
 static int record(const char *model, const char *questions, const struct trace_verb_options *o,
                   struct plumb_error *e)
 {
     struct job job = {0};
     struct trace_run_options run = trace_run_options_default();
-    struct trace_run_report report = {0};
+    struct trace_run_report report = {0}; /* of the first order */
+    struct orders orders = {0, 1};
     struct progress_line line;
     progress_line_start(&line, o->common.quiet);
     int status = prepare(model, questions, o, &job, &run, &line.progress, e);
     if (status == PLUMB_OK)
-        status = trace_run(job.model, &job.questions, o->output, &run, &report, e);
+        status = parse_permute(o->permute, most_options(&job.questions), &orders, e);
+    for (int shift = orders.first; shift < orders.end && status == PLUMB_OK; shift++)
+        status = record_order(&job, &run, o, &orders, shift, &line, &report, e);
     progress_line_end(&line);
-    if (status == PLUMB_OK) {
-        if (!o->common.quiet)
-            remark(&report);
-        status = show(o->output, o, &report, e);
-    }
+    if (status == PLUMB_OK)
+        status = show(o->output, o, &orders, &report, e);
     mem_free(job.hidden);
     model_close(job.model);
     questions_free(&job.examples);
@@ -243,7 +325,7 @@ static int run(int argc, char **argv)
     else
         status = record(words.words[0], words.words[1], &o, &e);
     if (status == PLUMB_OK && o.join)
-        status = show(o.output, &o, NULL, &e);
+        status = show(o.output, &o, &(struct orders){0, 1}, NULL, &e);
     if (status == PLUMB_OK)
         return status;
     status = verb_fail(&verb_trace, &e);
@@ -260,6 +342,8 @@ static const char *const examples[][2] = {
      "a GGUF model in the reference precision; the summary as JSON"},
     {"plumb trace SmolLM2-135M-Instruct arc_easy.jsonl -o arc.safetensors --score text",
      "a small model: each option's text is scored instead of a letter"},
+    {"plumb trace Qwen2.5-0.5B-Instruct mmlu/test -o post.safetensors --permute cyclic",
+     "every question once for each order of its options; four options take four times as long"},
     {NULL},
 };
 const struct verb verb_trace = {

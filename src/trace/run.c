@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "model/config.h"
 #include "model/tokenizer.h"
+#include "task/option_order.h"
 #include "tensor/dtype.h"
 #include "tensor/peak.h"
 #include "trace/run_private.h"
@@ -81,6 +82,14 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
     for (size_t i = 0; i < total; i++)
         if (r->questions->items[i].n_options > r->n_letters)
             r->n_letters = r->questions->items[i].n_options;
+    if (o->permutation && o->score != TRACE_SCORE_LETTERS)
+        return error_set(r->e, PLUMB_INPUT,
+                         "another order of the options needs the score letters: where texts are "
+                         "scored, no options are listed");
+    if (o->permutation < 0 || o->permutation >= r->n_letters)
+        return error_set(r->e, PLUMB_INPUT,
+                         "option order %d: %s has at most %d options a question; expected 0 to %d",
+                         o->permutation, r->questions->name, r->n_letters, r->n_letters - 1);
     *h = (struct trace_header){
         .n = end - first,
         .n_options = r->n_letters,
@@ -102,6 +111,7 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
         .arithmetic = model_arithmetic(r->m),
         .lens = lens_name(lens),
         .score = o->score,
+        .permutation = o->permutation,
         .program = "plumb " PLUMB_VERSION,
         .groups = r->questions->groups,
         .n_groups = r->questions->n_groups,
@@ -154,13 +164,15 @@ static int encode_chat(struct run *r, struct buffer *message, struct token_list 
 static int make_prompt(struct run *r, const struct buffer *header, size_t item, struct prompt *out,
                        struct buffer *text)
 {
-    const struct question *q = &r->questions->items[r->trace->header.first + item];
+    const char *listed[QUESTION_MAX_OPTIONS];
+    const struct question q = question_shifted(&r->questions->items[r->trace->header.first + item],
+                                               r->o->permutation, listed);
     const struct tokenizer_options options = {.add_special = true};
     const int context = model_config(r->m)->context;
     struct token_list ids = {0};
     buffer_clear(text);
     buffer_add(text, header->data, header->size);
-    int status = preset_question(&r->o->preset, q, text, r->e);
+    int status = preset_question(&r->o->preset, &q, text, r->e);
     if (status == PLUMB_OK && text->failed)
         status = error_memory(r->e, "a prompt");
     if (status == PLUMB_OK)
@@ -170,7 +182,7 @@ static int make_prompt(struct run *r, const struct buffer *header, size_t item, 
     if (status == PLUMB_OK && (ids.count == 0 || ids.count > (size_t)context))
         status = error_set(r->e, PLUMB_INPUT,
                            "question %s: its prompt has %zu tokens; the model's context holds %d",
-                           q->id, ids.count, context);
+                           q.id, ids.count, context);
     *out = (struct prompt){.item = item, .tokens = ids.ids, .n = (int)ids.count};
     return status;
 }
@@ -256,12 +268,20 @@ static int make_plan(struct run *r)
 
 /* ---- run ------------------------------------------------------------------------------------- */
 
+/* The logits of the letters, by place in the prompt, to the options that stood there. */
+static void put_options(const float *by_place, int shift, int k, float *out)
+{
+    for (int place = 0; place < k; place++)
+        out[option_at_place(place, shift, k)] = by_place[place];
+}
+
 /* The lens and the rest of what a batch's residuals [L + 1, R, D] say. */
 static int record(struct run *r, const size_t *prompts, size_t R, const float *residual)
 {
     const struct config *c = model_config(r->m);
     const struct trace_header *h = &r->trace->header;
     const size_t K = (size_t)r->n_letters, L = (size_t)c->n_layers, D = (size_t)c->hidden;
+    const int shift = h->permutation;
     const size_t first_layer = h->n_layers > 0 ? 1 : L, layers = L + 1 - first_layer;
     float *lens = mem_array(layers * R * K, sizeof *lens), *summary = mem_array(R, sizeof *summary);
     float *entropy = h->with_entropy ? mem_array(L * R, sizeof *entropy) : NULL;
@@ -281,9 +301,9 @@ static int record(struct run *r, const size_t *prompts, size_t R, const float *r
         for (size_t j = 0; j < k; j++)
             mass += exp((double) final[j] - (double)summary[i]);
         r->trace->option_mass[item] = (float)mass;
-        memcpy(r->trace->logits + item * K, final, k * sizeof *final);
+        put_options(final, shift, (int)k, r->trace->logits + item * K);
         for (size_t l = 0; l < layers && h->n_layers > 0; l++) {
-            memcpy(r->trace->lens + (item * L + l) * K, lens + (l * R + i) * K, k * sizeof *lens);
+            put_options(lens + (l * R + i) * K, shift, (int)k, r->trace->lens + (item * L + l) * K);
             if (entropy)
                 r->trace->entropy[item * L + l] = entropy[l * R + i];
         }

@@ -30,7 +30,8 @@ struct trace_run_options {
     enum trace_lens lens;     /* none where texts are scored, whatever stands here */
     enum trace_score score;   /* letters: one logit an option; else each option's text is scored */
     const int *hidden_layers; /* [n_hidden] ascending, 0..L; 0 = the embeddings */
-    int n_hidden;         /* where texts are scored: the states at the last token of the question */
+    int n_hidden;    /* where texts are scored: the states at the last token of the question */
+    int permutation; /* cyclic shift of the order in which the options are listed, 0..K-1; what is recorded is mapped back */
     size_t shard, shards; /* shard of 0..shards-1; shards 0 or 1 = everything */
     bool
         no_prefix_sharing; /* for measuring what sharing saves; the result is the same to the bit */

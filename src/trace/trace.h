@@ -50,7 +50,8 @@ struct trace_header {
     const char *arithmetic; /* instruction level that computed it; bits may differ between levels */
     const char *lens;       /* "letters", "vocab", "none" */
     enum trace_score score; /* what the logits are */
-    const char *program;    /* "plumb 0.1.0" */
+    int permutation; /* shift of the order in which the prompts list the options; 0 = their own (option_order.h) */
+    const char *program;       /* "plumb 0.1.0" */
     const char *const *groups; /* [n_groups] group names; `group` holds indices into these */
     int n_groups;
     size_t first; /* shard: the items are [first, first + n) of the whole task */

@@ -192,6 +192,8 @@ static int read_metadata(struct reader *r, struct trace_header *h)
     h->task_hash = read_text(r, "task_hash");
     h->lens = read_text(r, "lens");
     h->score = read_score(r);
+    if (json_exists(json_get(r->metadata, "permutation"))) /* absent: the options' own order */
+        h->permutation = (int)read_number(r, "permutation", TRACE_MAX_OPTIONS - 1);
     h->n = read_number(r, "items", SIZE_MAX);
     h->first = read_number(r, "first", SIZE_MAX);
     h->total = read_number(r, "total", SIZE_MAX);

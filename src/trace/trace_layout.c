@@ -36,6 +36,10 @@ static int check_numbers(const struct trace_header *h, const char *what, struct 
         wrong = "hidden layers without a hidden size";
     else if (h->score != TRACE_SCORE_LETTERS && h->n_layers > 0)
         wrong = "a lens of option letters beside scores of texts";
+    else if (h->permutation < 0 || h->permutation >= TRACE_MAX_OPTIONS)
+        wrong = "an option order outside 0..25";
+    else if (h->permutation && h->score != TRACE_SCORE_LETTERS)
+        wrong = "an option order beside scores of texts, which list no options";
     else if (h->imported && (h->n_layers > 0 || h->n_hidden > 0 || h->score != TRACE_SCORE_LETTERS))
         wrong = "layers or texts, which an imported trace does not have";
     else if (h->imported && h->n != h->total)
@@ -170,6 +174,8 @@ static void write_metadata(struct json_writer *w, const struct trace_header *h,
     write_text(w, "lens", h->lens);
     if (h->score != TRACE_SCORE_LETTERS) /* left out, as it was before there was a choice */
         write_text(w, "score", trace_score_name(h->score));
+    if (h->permutation) /* left out for the same reason */
+        write_number(w, "permutation", (size_t)h->permutation);
     if (h->imported) {
         write_text(w, "imported", h->imported);
         write_text(w, "imported_values", h->imported_probabilities ? "probabilities" : "logits");
@@ -315,6 +321,8 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "lens";
     if (differ_text(trace_score_name(x->score), trace_score_name(y->score), a, b))
         return "score";
+    if (differ_number((size_t)x->permutation, (size_t)y->permutation, a, b))
+        return "permutation";
     if (differ_text(x->imported, y->imported, a, b))
         return "imported";
     if (differ_number(x->imported_probabilities, y->imported_probabilities, a, b))
