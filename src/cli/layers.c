@@ -164,12 +164,12 @@ static double largest(const struct profile *p, enum profile_value v)
 
 static bool print_profile(const struct profile *p, FILE *to)
 {
-    static const char *const names[] = {"layer", "acc.", "conf.", "gap", "ECE",     "95 %",
-                                        "",      "MCE",  "rows",  "NLL", "entropy", "agree"};
+    static const char *const names[] = {"layer", "acc.", "conf.", "gap",   "ECE",     "95 %", "",
+                                        "MCE",   "rows", "NLL",   "Brier", "entropy", "agree"};
     const bool unicode = reliability_unicode();
     const double most = largest(p, PROFILE_ECE);
     char drawn[64];
-    struct table *t = table_create("rrrrrrlrrrrr");
+    struct table *t = table_create("rrrrrrlrrrrrr");
     heads(t, names, sizeof names / sizeof *names);
     for (int l = 1; l <= p->layers; l++) {
         table_cell(t, "%d", l);
@@ -182,6 +182,7 @@ static bool print_profile(const struct profile *p, FILE *to)
         cell(t, profile_at(p, l, PROFILE_MCE)->value);
         table_cell(t, "%zu", p->mce_rows[l - 1]);
         cell(t, profile_at(p, l, PROFILE_NLL)->value);
+        cell(t, profile_at(p, l, PROFILE_BRIER)->value);
         cell(t, profile_at(p, l, PROFILE_ENTROPY)->value);
         cell(t, profile_at(p, l, PROFILE_AGREEMENT)->value);
     }
@@ -190,13 +191,13 @@ static bool print_profile(const struct profile *p, FILE *to)
 
 static bool print_parting(const struct work *w, FILE *to)
 {
-    static const char *const names[] = {"layer",    "JSD",  "95 %", "",         "agree",
-                                        "disagree", "part", "ECE",  "base ECE", "difference"};
+    static const char *const names[] = {"layer", "JSD",      "95 %", "",
+                                        "agree", "disagree", "part", "ECE - base"};
     const struct parting *p = &w->parting;
     const bool unicode = reliability_unicode();
     double most = 0;
     char drawn[64];
-    struct table *t = table_create("rrrlrrrrrr");
+    struct table *t = table_create("rrrlrrrr");
     for (int l = 1; l <= p->layers; l++)
         most = fmax(most, parting_at(p, l, PARTING_ALL)->value);
     heads(t, names, sizeof names / sizeof *names);
@@ -210,8 +211,6 @@ static bool print_parting(const struct work *w, FILE *to)
         cell(t, parting_at(p, l, PARTING_AGREE)->value);
         cell(t, parting_at(p, l, PARTING_DISAGREE)->value);
         table_cell(t, "%zu", p->divergence.peak_count[l - 1]);
-        cell(t, profile_at(&w->post.profile, l, PROFILE_ECE)->value);
-        cell(t, profile_at(&w->base.profile, l, PROFILE_ECE)->value);
         if (isnan(d.low))
             table_cell(t, "%+.3f", d.value);
         else
@@ -264,15 +263,17 @@ static void print_notes(const struct work *w, FILE *to)
 
 static void print_grouping(const struct profile *p, FILE *to)
 {
-    bool first = true;
+    struct buffer line = BUFFER_EMPTY;
     for (int l = 1; l <= p->layers; l++)
-        if (!isnan(p->grouping_loss[l - 1])) {
-            fprintf(to, "%s %.4f at layer %d", first ? "\nGrouping loss, lower bound:" : ",",
-                    p->grouping_loss[l - 1], l);
-            first = false;
-        }
-    if (!first)
-        fputs("\n", to);
+        if (!isnan(p->grouping_loss[l - 1]))
+            buffer_printf(&line, "%s %.4f at layer %d",
+                          line.size ? "," : "Grouping loss, lower bound, debiased:",
+                          p->grouping_loss[l - 1], l);
+    if (line.size && !line.failed) {
+        fputc('\n', to);
+        options_wrap(buffer_string(&line), 0, 0, to);
+    }
+    buffer_free(&line);
 }
 
 static int show_tables(const struct work *w, struct plumb_error *e)
@@ -288,7 +289,11 @@ static int show_tables(const struct work *w, struct plumb_error *e)
                print_phase(&w->base.phase, to);
         fputs("\nWhere the two models part (JSD in nats, 0.693 at most)\n", to);
         good = good && print_parting(w, to);
-        fprintf(to,
+        if (parting_never(&w->parting))
+            fputs("\nThe two models say the same at every layer.\n", to);
+        else
+            fprintf(
+                to,
                 "\nThe same answer to %zu of %zu questions. Most questions part at layer %d; the "
                 "median is layer %d.\n",
                 w->parting.agreeing, w->parting.n, parting_mode(&w->parting),

@@ -146,3 +146,11 @@ int parting_median(const struct parting *p)
     }
     return p->layers;
 }
+
+bool parting_never(const struct parting *p)
+{
+    for (size_t i = 0; i < p->n * (size_t)p->layers; i++)
+        if (p->divergence.jsd[i] > 0)
+            return false;
+    return true;
+}

@@ -7,6 +7,8 @@
 #ifndef LAYERS_PARTING_H
 #define LAYERS_PARTING_H
 
+#include <stdbool.h>
+
 #include "calibrate/divergence.h"
 #include "layers/profile.h"
 
@@ -35,5 +37,7 @@ static inline const struct profiled *parting_at(const struct parting *p, int l,
 /* The layer of the most questions' peaks, the first of equals; and the layer that holds their median. */
 int parting_mode(const struct parting *p);
 int parting_median(const struct parting *p);
+/* Is every divergence 0? Then the peaks mean nothing. */
+bool parting_never(const struct parting *p);
 
 #endif

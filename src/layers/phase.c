@@ -141,8 +141,11 @@ void phase_words(const struct phase *p, struct buffer *b)
     say_choice(p, b);
     switch (p->verdict) {
     case PHASE_CORRECTION:
-        buffer_printf(b, " A correction phase: layers %d to %d lower ECE by ", p->peak + 1,
-                      p->layers);
+        if (p->peak + 1 == p->layers)
+            buffer_printf(b, " A correction phase: layer %d lowers ECE by ", p->layers);
+        else
+            buffer_printf(b, " A correction phase: layers %d to %d lower ECE by ", p->peak + 1,
+                          p->layers);
         say_interval(b, &p->drop);
         buffer_printf(b, p->drawn ? ", more than the margin %.3f" : ", without intervals",
                       p->margin);

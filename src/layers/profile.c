@@ -315,6 +315,12 @@ static int draw_all(struct work *w, struct profile *p, struct plumb_error *e)
     return PLUMB_OK;
 }
 
+/* Of a binned error, a resample is biased upwards. */
+static bool is_error(enum profile_value v)
+{
+    return v == PROFILE_ECE || v == PROFILE_ECE_15 || v == PROFILE_MCE;
+}
+
 /* column: room for all draws. */
 static void quote(struct profile *p, int l, enum profile_value v, double *column)
 {
@@ -326,7 +332,7 @@ static void quote(struct profile *p, int l, enum profile_value v, double *column
     if (isnan(at->value) || 2 * defined < draws)
         return;
     struct interval i = interval_percentile(column, defined, p->options.confidence);
-    if (v == PROFILE_ECE || v == PROFILE_ECE_15 || v == PROFILE_MCE)
+    if (is_error(v))
         i = interval_basic(i, at->value, 0, 1);
     at->low = i.low;
     at->high = i.high;
@@ -425,7 +431,9 @@ struct profiled profile_difference(const struct profile *a, const struct profile
     for (size_t d = 0; d < draws; d++)
         column[d] = profile_drawn(a, d, l, v) - profile_drawn(b, d, l, v);
     const size_t defined = interval_sort(column, draws);
-    const struct interval i = interval_percentile(column, defined, a->options.confidence);
+    struct interval i = interval_percentile(column, defined, a->options.confidence);
+    if (is_error(v))
+        i = interval_basic(i, out.value, -1, 1);
     out.low = i.low;
     out.high = i.high;
     mem_free(column);

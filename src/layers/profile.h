@@ -77,7 +77,7 @@ static inline double profile_drawn(const struct profile *p, size_t draw, int l,
     return p->drawn[(draw * (size_t)p->layers + (size_t)(l - 1)) * PROFILE_VALUES + v];
 }
 
-/* a - b at layer l with a percentile interval; both of the same questions, seed and number of draws (else NaN ends). */
+/* a - b at layer l with an interval of the kind that the value has; both of the same questions, seed and number of draws (else NaN ends). */
 struct profiled profile_difference(const struct profile *a, const struct profile *b, int l,
                                    enum profile_value v);
 

@@ -330,11 +330,14 @@ static void chapter_parting(struct page *p, const struct layers_report *in)
         return;
     struct grid *t = parting_grid(d);
     page_chapter(p, "parting", "Where the models part");
-    page_finding(p,
-                 "The models give the same answer to %s of %s questions. Most questions part at "
-                 "layer %d of %d; the median is layer %d.",
-                 number_count(d->agreeing, n), number_count(d->n, all), parting_mode(d), d->layers,
-                 parting_median(d));
+    if (parting_never(d))
+        page_finding(p, "The two models say the same at every layer.");
+    else
+        page_finding(p,
+                     "The models give the same answer to %s of %s questions. Most questions part "
+                     "at layer %d of %d; the median is layer %d.",
+                     number_count(d->agreeing, n), number_count(d->n, all), parting_mode(d),
+                     d->layers, parting_median(d));
     page_text(p, "Jensen-Shannon divergence of the two models' distributions over the options "
                  "after each layer: 0 for the same, 0.693 at most. A question parts at the layer "
                  "where its divergence jumps most, from layer 2 on.");
