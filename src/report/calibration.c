@@ -101,7 +101,7 @@ static void chapter_methods(struct page *p, const struct calibration_report *in)
             continue;
         grid_named(t, method_words(r->method), recommended ? "recommended" : NULL, NULL);
         grid_text(t, method_uses_labels(r->method) ? "needed" : "none");
-        if (r->calibrator.form == CALIBRATOR_TEMPERATURE && r->method != METHOD_CONSISTENCY)
+        if (r->calibrator.form == CALIBRATOR_TEMPERATURE && method_has_calibrator(r->method))
             grid_number(t, r->calibrator.tau, 4);
         else
             grid_number(t, NAN, 4); /* not one temperature */
@@ -138,7 +138,7 @@ static int chapter_before_after(struct page *p, const struct calibration_report 
                                 struct plumb_error *e)
 {
     const struct fit_result *r = in->recommendation->result;
-    if (!in->judge || !r || r->method == METHOD_CONSISTENCY)
+    if (!in->judge || !r || !method_has_calibrator(r->method))
         return PLUMB_OK;
     page_chapter(p, "before-after", "Before and after");
     page_text(p, "Of the answers given with a confidence, how many are right? On the diagonal the "
@@ -162,16 +162,41 @@ static int chapter_before_after(struct page *p, const struct calibration_report 
 
 /* ---- the losses over the temperature ---- */
 
-/* One curve with its lowest point; `panel`: its losses share a scale. */
+/* The stretch of the scan that is worth looking at: from below 1 and every lowest point to beyond them. */
+struct stretch {
+    double low, high;    /* temperatures */
+    size_t first, count; /* points of the scan */
+};
+
+static struct stretch stretch_of(const struct dual_align *a, const double *tau)
+{
+    struct stretch s = {.low = 1, .high = 1};
+    for (int l = 0; l < DUAL_LOSSES; l++)
+        if (a->fit[l].defined) {
+            s.low = fmin(s.low, a->fit[l].tau);
+            s.high = fmax(s.high, a->fit[l].tau);
+        }
+    s.low *= 0.8;
+    s.high *= 1.8;
+    for (int i = 0; i < a->points; i++)
+        if (tau[i] < s.low)
+            s.first++;
+        else if (tau[i] <= s.high)
+            s.count++;
+    return s;
+}
+
+/* One curve with its lowest point. */
 static void draw_loss(struct figure *f, const struct dual_align *a, enum dual_loss l,
-                      const double *tau, int style)
+                      const double *tau, const struct stretch *s, int style)
 {
     const struct dual_fit *fit = &a->fit[l];
     char label[NUMBER_TEXT];
     const char *labels[] = {label};
     if (!fit->defined)
         return;
-    figure_line(f, (struct series){dual_loss_words(l), style}, tau, fit->curve, (size_t)a->points);
+    figure_line(f, (struct series){dual_loss_words(l), style}, tau + s->first,
+                fit->curve + s->first, s->count);
     number_fixed(fit->tau, 3, label);
     figure_points(f, (struct series){NULL, style}, &fit->tau, &fit->loss, labels, 1);
 }
@@ -233,7 +258,8 @@ static void chapter_losses(struct page *p, const struct calibration_report *in)
         for (int i = 0; i < a->points; i++)
             tau[i] = exp(a->ln_tau[i]);
         page_figures_begin(p);
-        struct axis x = axis_range("temperature", 0.25, 8);
+        const struct stretch part = stretch_of(a, tau);
+        struct axis x = axis_range("temperature", part.low, part.high);
         x.scale = AXIS_LOG;
         struct figure *f = figure_create(&(struct figure_spec){
             .title = "Confidence alignment",
@@ -241,8 +267,8 @@ static void chapter_losses(struct page *p, const struct calibration_report *in)
             .description = "Two losses over the temperature, each with its lowest point marked.",
             .x = x});
         figure_panel(f, axis_range("loss (nats)", 0, NAN), 0.6);
-        draw_loss(f, a, DUAL_LOSS_NAIVE, tau, 1);
-        draw_loss(f, a, DUAL_LOSS_DACA, tau, 0);
+        draw_loss(f, a, DUAL_LOSS_NAIVE, tau, &part, 1);
+        draw_loss(f, a, DUAL_LOSS_DACA, tau, &part, 0);
         page_figure(p, f, t);
         figure_destroy(f);
         f = figure_create(&(struct figure_spec){
@@ -251,8 +277,8 @@ static void chapter_losses(struct page *p, const struct calibration_report *in)
             .description = "Losses over the temperature, each with its lowest point marked.",
             .x = x});
         figure_panel(f, axis_range("loss", 0, NAN), 0.6);
-        draw_loss(f, a, DUAL_LOSS_PROCESS, tau, 2);
-        draw_loss(f, a, a->chosen, tau, 3);
+        draw_loss(f, a, DUAL_LOSS_PROCESS, tau, &part, 2);
+        draw_loss(f, a, a->chosen, tau, &part, 3);
         page_figure(p, f, t);
         figure_destroy(f);
         page_figures_end(p);
