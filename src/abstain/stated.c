@@ -154,6 +154,8 @@ static bool finish_number(struct span s, size_t *at, double *v)
 {
     size_t i = skip_space(s, *at);
     double of;
+    if (*at + 1 < s.n && s.at[*at] == '.' && is_digit(s.at[*at + 1]))
+        return false; /* "1.2.3" */
     const size_t percent = phrase_at(s, i, "percent"), out_of = phrase_at(s, i, "out of");
     if (i < s.n && s.at[i] == '%') {
         *at = i + 1;
