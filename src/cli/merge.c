@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/merge_sweep.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "cli/result.h"
@@ -19,6 +20,10 @@ struct merge_verb_options {
     struct common_options common;
     const char *output, *config, *t, *weight, *density, *lambda, *filter, *base, *dtype, *tokenizer;
     const char *method;
+    const char *sweep, *extrapolate, *task, *test, *write; /* of a sweep, to .. */
+    int preset, pick, precision, draws;
+    size_t limit;
+    double split; /* .. here */
     double shard_size;
     size_t seed;
     int threads;
@@ -58,6 +63,25 @@ static const struct option_row options[] = {
      "the last one's; post"},
     {0, "config", OPTION_TEXT, "FILE.yml", AT(config),
      "models, method and numbers from mergekit's YAML"},
+    {0, "sweep", OPTION_TEXT, "FROM:TO:STEP", AT(sweep),
+     "evaluate every merge between BASE and POST without writing it: 0:1:0.1; -o is then the "
+     "folder of traces and report; sweep"},
+    {0, "extrapolate", OPTION_TEXT, "T,...", AT(extrapolate), "sweep: more points: 1.1,1.25,1.5"},
+    {0, "task", OPTION_TEXT, "QUESTIONS", AT(task),
+     "sweep: questions that temperatures are fitted on and, if answered, a point is picked on"},
+    {0, "test", OPTION_TEXT, "QUESTIONS", AT(test), "sweep: answered questions to judge on"},
+    {0, "pick", OPTION_CHOICE, "knee|accuracy|calibration", AT(pick),
+     "sweep: the rule that picks a point"},
+    {0, "write", OPTION_TEXT, "OUT", AT(write), "sweep: write the picked merge"},
+    {0, "preset", OPTION_CHOICE, "clean|daca|chat", AT(preset),
+     "sweep: how a question becomes a prompt"},
+    {0, "split", OPTION_NUMBER, "SHARE", AT(split),
+     "sweep: share of the answered questions to pick on where the task has no answers of its own; "
+     "0.3"},
+    {0, "draws", OPTION_INT, "N", AT(draws), "sweep: resamples for intervals: 1000; 0 for none"},
+    {0, "limit", OPTION_SIZE, "N", AT(limit), "sweep: only the first N questions of each file"},
+    {0, "precision", OPTION_CHOICE, "auto|f32|bf16", AT(precision),
+     "sweep: of weights and matrix products"},
     {0, "shard-size", OPTION_NUMBER, "GB", AT(shard_size),
      "most bytes of one file of a folder, in 10^9; 5"},
     {0, "threads", OPTION_INT, "N", AT(threads),
@@ -65,6 +89,25 @@ static const struct option_row options[] = {
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
     {0},
 };
+
+static struct merge_words words_of(const struct merge_verb_options *o, const struct operands *words)
+{
+    return (struct merge_words){.method = o->method ? o->method : "linear",
+                                .models = (const char *const *)words->words,
+                                .n_models = words->count,
+                                .base = o->base,
+                                .t = o->t,
+                                .filter = o->filter,
+                                .weight = o->weight,
+                                .density = o->density,
+                                .lambda = o->lambda,
+                                .normalise = o->normalise      ? 1
+                                             : o->no_normalise ? 0
+                                                               : -1,
+                                .rescale = o->no_rescale ? 0 : -1,
+                                .seed = o->seed,
+                                .dtype = o->dtype};
+}
 
 static int make_job(const struct merge_verb_options *o, const struct operands *words,
                     struct merge_job *job, struct plumb_error *e)
@@ -87,21 +130,7 @@ static int make_job(const struct merge_verb_options *o, const struct operands *w
                              "there is no type '%s' to write; expected bf16, f16 or f32", o->dtype);
         return status;
     }
-    const struct merge_words w = {.method = o->method ? o->method : "linear",
-                                  .models = (const char *const *)words->words,
-                                  .n_models = words->count,
-                                  .base = o->base,
-                                  .t = o->t,
-                                  .filter = o->filter,
-                                  .weight = o->weight,
-                                  .density = o->density,
-                                  .lambda = o->lambda,
-                                  .normalise = o->normalise      ? 1
-                                               : o->no_normalise ? 0
-                                                                 : -1,
-                                  .rescale = o->no_rescale ? 0 : -1,
-                                  .seed = o->seed,
-                                  .dtype = o->dtype};
+    const struct merge_words w = words_of(o, words);
     return merge_job_from_words(&w, job, e);
 }
 
@@ -230,15 +259,78 @@ static int merge(const struct merge_verb_options *o, const struct operands *word
     return status;
 }
 
+/* ---- the sweep ---- */
+
+static int check_sweep(const struct merge_verb_options *o, const struct operands *words,
+                       struct plumb_error *e)
+{
+    if (words->count != 2)
+        return error_set(e, PLUMB_INPUT, "--sweep goes between two models, BASE POST; found %d",
+                         words->count);
+    if (!o->task)
+        return error_set(e, PLUMB_INPUT, "--sweep needs --task QUESTIONS");
+    if (o->t || o->lambda || o->weight || o->filter || o->config)
+        return error_set(e, PLUMB_INPUT, "--sweep sets %s itself; leave --%s away",
+                         o->lambda ? "lambda" : "t",
+                         o->t        ? "t"
+                         : o->lambda ? "lambda"
+                         : o->weight ? "weight"
+                         : o->filter ? "filter"
+                                     : "config");
+    if (o->tokenizer && strcmp(o->tokenizer, "base") != 0 && strcmp(o->tokenizer, "post") != 0)
+        return error_set(e, PLUMB_INPUT, "--tokenizer is '%s'; expected base or post",
+                         o->tokenizer);
+    return PLUMB_OK;
+}
+
+static int sweep(const struct merge_verb_options *o, const struct operands *words,
+                 struct plumb_error *e)
+{
+    struct merge_sweep_job job = {.words = words_of(o, words),
+                                  .range = o->sweep,
+                                  .extrapolate = o->extrapolate,
+                                  .task = o->task,
+                                  .test = o->test,
+                                  .folder = o->output ? o->output : "sweep",
+                                  .write = o->write,
+                                  .pick = (enum frontier_rule)o->pick,
+                                  .tokenizer_of_base =
+                                      o->tokenizer && strcmp(o->tokenizer, "base") == 0,
+                                  .limit = o->limit,
+                                  .shard_bytes = (size_t)(o->shard_size * 1e9),
+                                  .run = trace_run_options_default(),
+                                  .model = model_options_default(),
+                                  .frontier = frontier_options_default(),
+                                  .quiet = o->common.quiet,
+                                  .json = o->json};
+    job.run.preset.kind = (enum preset_kind)o->preset;
+    job.model.precision = (enum precision)o->precision;
+    job.model.threads = job.frontier.threads = o->threads;
+    job.frontier.split = o->split;
+    job.frontier.seed = o->seed;
+    job.frontier.draws = o->draws;
+    const int status = check_sweep(o, words, e);
+    return status == PLUMB_OK ? merge_sweep_run(&job, e) : status;
+}
+
 static int run(int argc, char **argv)
 {
-    struct merge_verb_options o = {.shard_size = 5};
+    struct merge_verb_options o = {.shard_size = 5,
+                                   .split = frontier_options_default().split,
+                                   .draws = frontier_options_default().draws};
     struct operands words;
     struct plumb_error e = {0};
     int status;
     if (!verb_parse(&verb_merge, argc, argv, &o, 0, 64, &words, &status))
         return status;
-    if (!o.output)
+    const bool sweeps = o.sweep != NULL;
+    if (!sweeps && (o.task || o.test || o.write || o.extrapolate))
+        status = error_set(&e, PLUMB_INPUT, "--%s belongs to a sweep: add --sweep 0:1:0.1",
+                           o.task    ? "task"
+                           : o.test  ? "test"
+                           : o.write ? "write"
+                                     : "extrapolate");
+    else if (!sweeps && !o.output)
         status = error_set(&e, PLUMB_INPUT, "-o OUT is missing: where does the merged model go?");
     else if (words.count == 0 && !o.config)
         status = error_set(&e, PLUMB_INPUT, "no models; expected BASE POST, or --config FILE.yml");
@@ -246,7 +338,7 @@ static int run(int argc, char **argv)
         status = error_set(&e, PLUMB_INPUT,
                            "--shard-size is %g; expected 0.001 (a megabyte) or more", o.shard_size);
     else
-        status = merge(&o, &words, &e);
+        status = sweeps ? sweep(&o, &words, &e) : merge(&o, &words, &e);
     if (status == PLUMB_OK)
         return status;
     status = verb_fail(&verb_merge, &e);
@@ -254,13 +346,19 @@ static int run(int argc, char **argv)
 }
 
 static const char *const synopses[] = {"BASE POST -o OUT [options]",
-                                       "--config merge.yml -o OUT [options]", NULL};
+                                       "--config merge.yml -o OUT [options]",
+                                       "BASE POST --sweep 0:1:0.1 --task QUESTIONS [--test "
+                                       "QUESTIONS] [-o DIR] [--write OUT]",
+                                       NULL};
 static const char *const examples[][2] = {
     {"plumb merge base/ post/ -o between/ --t 0.6", "three fifths of the way from base to post"},
     {"plumb merge base/ post/ -o merged/ --method slerp --filter 'attn=0.7,mlp=0.4,*=0.5'",
      "along the arc, attention nearer to post"},
     {"plumb merge base/ math/ code/ -o both/ --method ties --density 0.3 --lambda 0.8",
      "two task vectors on one base"},
+    {"plumb merge demo/base demo/post --sweep 0:1:0.1 --task demo/calibration.jsonl --test "
+     "demo/test.jsonl -o sweep",
+     "accuracy against calibration all the way from base to post"},
     {"plumb merge --config merge.yml -o merged/", "what mergekit would have been given"},
     {NULL},
 };
@@ -278,7 +376,11 @@ const struct verb verb_merge = {
         "moved.\n"
         "Folders and GGUF files can be mixed; the result has the last model's format. Quantised "
         "weights are read "
-        "and written as bf16 unless --dtype says otherwise.",
+        "and written as bf16 unless --dtype says otherwise.\n"
+        "--sweep runs every merge between two models over questions without writing any, and shows "
+        "accuracy and calibration of each beside both parents and beside POST with a temperature; "
+        "t is lambda for methods of task vectors. A sweep that was stopped goes on when the same "
+        "command is given again.",
     .options = options,
     .examples = examples,
     .run = run,

@@ -1,0 +1,386 @@
+/*
+ * merge_sweep.c - see merge_sweep.h: traces every point, measures, prints the table, writes the report and, where asked, the
+ * picked merge.
+ */
+#include "cli/merge_sweep.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/output.h"
+#include "cli/progress_line.h"
+#include "cli/result.h"
+#include "merge/merge.h"
+#include "report/frontier.h"
+
+/* ---- what was measured, as a table ---- */
+
+/* "0.574 [0.549,0.599]" */
+static void value_cell(struct table *t, const struct frontier_value *v)
+{
+    if (isnan(v->value))
+        table_cell(t, "-");
+    else if (isnan(v->low))
+        table_cell(t, "%.3f", v->value);
+    else
+        table_cell(t, "%.3f [%.3f,%.3f]", v->value, v->low, v->high);
+}
+
+/* In points of a hundred: "-1.2 [-2.3,-0.1]". */
+static void gap_cell(struct table *t, const struct frontier_gap *g)
+{
+    if (isnan(g->low))
+        table_cell(t, "%+.1f", 100 * g->difference);
+    else
+        table_cell(t, "%+.1f [%+.1f,%+.1f]", 100 * g->difference, 100 * g->low, 100 * g->high);
+}
+
+static void side_cells(struct table *t, const struct frontier_side *s)
+{
+    value_cell(t, &s->value[FRONTIER_ACCURACY]);
+    value_cell(t, &s->value[FRONTIER_ECE_10]);
+    table_cell(t, "%.3f", s->value[FRONTIER_SMECE].value);
+    table_cell(t, "%.3f", s->value[FRONTIER_NLL].value);
+    table_cell(t, "%.3f", s->value[FRONTIER_BRIER].value);
+    table_cell(t, "%.3f", s->value[FRONTIER_CONFIDENCE].value);
+}
+
+static bool print_values(const struct frontier *f)
+{
+    static const char *const head[] = {"t",     "accuracy", "ECE", "smECE", "NLL",
+                                       "Brier", "conf",     "T",   "ECE/T", "NLL/T"};
+    struct table *t = table_create("lllrrrrrrr");
+    for (size_t c = 0; c < sizeof head / sizeof *head; c++)
+        table_cell(t, "%s", head[c]);
+    for (size_t i = 0; i < f->n; i++) {
+        const struct frontier_point *p = &f->points[i];
+        table_cell(t, "%s%s%s%s", p->name, p->pareto || p->superior ? " " : "",
+                   p->pareto ? "*" : "",
+                   p->superior_supported ? "++"
+                   : p->superior         ? "+"
+                                         : "");
+        side_cells(t, &p->raw);
+        table_cell(t, "%.3f%s", p->tau, p->tau_at_rim ? "!" : "");
+        table_cell(t, "%.3f", p->tempered.value[FRONTIER_ECE_10].value);
+        table_cell(t, "%.3f", p->tempered.value[FRONTIER_NLL].value);
+    }
+    table_cell(t, "post/T");
+    side_cells(t, &f->points[f->post].tempered);
+    for (int c = 0; c < 3; c++)
+        table_cell(t, "%s", "");
+    return table_print(t, stdout);
+}
+
+static bool print_gaps(const struct frontier *f)
+{
+    struct table *t = table_create("lllll");
+    table_cell(t, "t");
+    table_cell(t, "accuracy - base");
+    table_cell(t, "accuracy - post");
+    table_cell(t, "ECE - post");
+    table_cell(t, "ECE/T - post/T");
+    for (size_t i = 0; i < f->n; i++) {
+        const struct frontier_point *p = &f->points[i];
+        table_cell(t, "%s", p->name);
+        gap_cell(t, &p->raw.over_base[FRONTIER_ACCURACY]);
+        gap_cell(t, &p->raw.over_post[FRONTIER_ACCURACY]);
+        gap_cell(t, &p->raw.over_post[FRONTIER_ECE_10]);
+        gap_cell(t, &p->tempered.over_post[FRONTIER_ECE_10]);
+    }
+    return table_print(t, stdout);
+}
+
+static void print_superior(const struct frontier *f)
+{
+    bool any = false;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct frontier_point *p = &f->points[i];
+        if (!p->superior)
+            continue;
+        any = true;
+        printf("%s is more accurate than both parents and better calibrated than POST: %s", p->name,
+               f->draws == 0           ? "not tested, for there are no draws\n"
+               : p->superior_supported ? "the questions are enough to say so"
+                                       : "the questions are too few to say so");
+        if (f->draws)
+            printf(" (all three hold in %.0f %% of %d draws)\n", 100 * p->superior_share, f->draws);
+    }
+    if (!any)
+        printf("No point is more accurate than both parents and better calibrated than POST.\n");
+}
+
+static void print_picks(const struct frontier *f, enum frontier_rule chosen)
+{
+    printf("Picked on %zu questions%s, judged on %zu others:\n", f->n_pick,
+           f->pick_from_task ? " of the task" : " that were set apart", f->n_judge);
+    for (int r = 0; r < FRONTIER_RULES; r++) {
+        const struct frontier_point *p = &f->points[f->picked[r]];
+        printf("%s %-11s  t = %s: accuracy %.3f, ECE %.3f where it was picked; %.3f, %.3f where it "
+               "is judged\n",
+               r == (int)chosen ? ">" : " ", frontier_rule_name((enum frontier_rule)r), p->name,
+               p->pick.accuracy, p->pick.ece, p->raw.value[FRONTIER_ACCURACY].value,
+               p->raw.value[FRONTIER_ECE_10].value);
+    }
+}
+
+static int print_text(const struct merge_sweep_job *job, const struct frontier *f,
+                      const char *report, struct plumb_error *e)
+{
+    if (!print_values(f))
+        return error_set(e, PLUMB_MACHINE, "the table could not be printed");
+    printf("* Pareto-optimal; + more accurate than both parents with a lower ECE than POST, ++ "
+           "measurably so.\n"
+           "T: temperature by %s, which sees no answer; /T: after it. post/T: the control.\n\n"
+           "Differences in points of a hundred, on the same draws of the same questions:\n",
+           method_words(f->temperature));
+    if (!print_gaps(f))
+        return error_set(e, PLUMB_MACHINE, "the table could not be printed");
+    printf("\n");
+    print_superior(f);
+    print_picks(f, job->pick);
+    printf("Report: %s\n", report);
+    return PLUMB_OK;
+}
+
+/* ---- as JSON ---- */
+
+static void json_value(struct result *r, const char *key, const struct frontier_value *v)
+{
+    json_write_key(&r->json, key);
+    json_write_object(&r->json);
+    result_double(r, "value", v->value);
+    result_double(r, "low", v->low);
+    result_double(r, "high", v->high);
+    json_write_end(&r->json, '}');
+}
+
+static void json_gaps(struct result *r, const char *key,
+                      const struct frontier_gap gap[FRONTIER_METRICS])
+{
+    json_write_key(&r->json, key);
+    json_write_object(&r->json);
+    for (int m = 0; m < FRONTIER_METRICS; m++) {
+        json_write_key(&r->json, frontier_metric_key((enum frontier_metric)m));
+        json_write_object(&r->json);
+        result_double(r, "difference", gap[m].difference);
+        result_double(r, "low", gap[m].low);
+        result_double(r, "high", gap[m].high);
+        result_bool(r, "measurable", gap[m].measurable);
+        json_write_end(&r->json, '}');
+    }
+    json_write_end(&r->json, '}');
+}
+
+static void json_side(struct result *r, const char *key, const struct frontier_side *s)
+{
+    json_write_key(&r->json, key);
+    json_write_object(&r->json);
+    for (int m = 0; m < FRONTIER_METRICS; m++)
+        json_value(r, frontier_metric_key((enum frontier_metric)m), &s->value[m]);
+    json_gaps(r, "minus_base", s->over_base);
+    json_gaps(r, "minus_post", s->over_post);
+    json_write_end(&r->json, '}');
+}
+
+static void json_point(struct result *r, const struct frontier_point *p)
+{
+    static const char *const kinds[] = {"base", "post", "merge"};
+    json_write_object(&r->json);
+    result_text(r, "name", p->name);
+    result_text(r, "kind", kinds[p->kind]);
+    result_double(r, "t", p->t);
+    result_bool(r, "in_sweep", p->in_sweep);
+    result_double(r, "temperature", p->tau);
+    result_bool(r, "temperature_at_limit", p->tau_at_rim);
+    json_side(r, "raw", &p->raw);
+    json_side(r, "tempered", &p->tempered);
+    json_gaps(r, "minus_control", p->over_control);
+    result_bool(r, "pareto", p->pareto);
+    result_bool(r, "superior", p->superior);
+    result_bool(r, "superior_supported", p->superior_supported);
+    result_double(r, "superior_share_of_draws", p->superior_share);
+    json_write_key(&r->json, "where_picked");
+    json_write_object(&r->json);
+    result_double(r, "accuracy", p->pick.accuracy);
+    result_double(r, "ece_10", p->pick.ece);
+    result_bool(r, "pareto", p->pick_pareto);
+    json_write_end(&r->json, '}');
+    json_write_end(&r->json, '}');
+}
+
+static int print_json(const struct merge_sweep_job *job, const struct frontier *f,
+                      const char *report)
+{
+    struct result r;
+    result_start(&r);
+    json_write_object(&r.json);
+    result_text(&r, "base", job->words.models[0]);
+    result_text(&r, "post", job->words.models[1]);
+    result_text(&r, "method", job->words.method);
+    result_text(&r, "temperature_method", method_name(f->temperature));
+    result_integer(&r, "questions_temperature", (int64_t)f->n_temperature);
+    result_integer(&r, "questions_picked_on", (int64_t)f->n_pick);
+    result_integer(&r, "questions_judged_on", (int64_t)f->n_judge);
+    result_integer(&r, "draws", f->draws);
+    json_write_key(&r.json, "points");
+    json_write_array(&r.json);
+    for (size_t i = 0; i < f->n; i++)
+        json_point(&r, &f->points[i]);
+    json_write_end(&r.json, ']');
+    json_write_key(&r.json, "picks");
+    json_write_object(&r.json);
+    for (int k = 0; k < FRONTIER_RULES; k++)
+        result_text(&r, frontier_rule_name((enum frontier_rule)k), f->points[f->picked[k]].name);
+    json_write_end(&r.json, '}');
+    result_text(&r, "pick", frontier_rule_name(job->pick));
+    result_text(&r, "written", job->write);
+    result_text(&r, "report", report);
+    json_write_end(&r.json, '}');
+    return result_print(&r);
+}
+
+/* ---- running it ---- */
+
+struct telling {
+    struct progress_line *line;
+    bool quiet;
+};
+
+static void tell(void *user, const char *name, const struct question_set *questions,
+                 const struct trace_run_report *r)
+{
+    const struct telling *t = user;
+    char items[32], time[32];
+    const size_t run = r->items - r->resumed;
+    if (t->quiet)
+        return;
+    progress_line_end(t->line);
+    if (run)
+        fprintf(stderr, "%s over %s: %s questions in %s\n", name, questions->name,
+                human_grouped(run, items), human_seconds(r->seconds, time));
+    else
+        fprintf(stderr, "%s over %s: %s questions, traced before\n", name, questions->name,
+                human_grouped(r->items, items));
+    progress_line_start(t->line, t->quiet);
+}
+
+static int make_folder(const char *path, struct plumb_error *e)
+{
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
+        return PLUMB_OK;
+    return error_system(e, errno, "make the folder", path);
+}
+
+static int trace_points(const struct merge_sweep_job *job, struct frontier_sweep *s,
+                        struct frontier_plan *plan, struct plumb_error *e)
+{
+    struct question_set task = {0}, test = {0};
+    struct progress_line line;
+    struct telling telling = {&line, job->quiet};
+    int status = questions_read(job->task, job->limit, &task, e);
+    if (status == PLUMB_OK && job->test)
+        status = questions_read(job->test, job->limit, &test, e);
+    s->task = &task;
+    s->test = job->test ? &test : NULL;
+    if (status == PLUMB_OK)
+        status = frontier_plan_create(s, plan, e);
+    if (status == PLUMB_OK) {
+        progress_line_start(&line, job->quiet);
+        s->run.progress = s->model.progress = &line.progress;
+        s->traced = tell;
+        s->user = &telling;
+        status = frontier_trace(s, plan, e);
+        progress_line_end(&line);
+    }
+    questions_free(&test);
+    questions_free(&task);
+    return status;
+}
+
+/* The merge at one point, as `plumb merge` would write it. */
+static int write_point(const struct merge_sweep_job *job, const struct frontier_point *p,
+                       struct plumb_error *e)
+{
+    struct merge_job merge;
+    struct merge_plan plan = {0};
+    struct merge_report report;
+    struct progress_line line;
+    struct model *models[MERGE_MODELS_MOST] = {NULL};
+    struct model_options how = model_options_default();
+    int status = frontier_job(&job->words, p->t, &merge, e);
+    if (status != PLUMB_OK)
+        return status;
+    how.weights = false;
+    for (int i = 0; i < merge.n_paths && status == PLUMB_OK; i++)
+        status = model_open(merge.paths[i], &how, &models[i], e);
+    if (status == PLUMB_OK)
+        status = merge_plan_create(&merge.recipe, (const struct model *const *)models,
+                                   merge.n_paths, merge.like, &plan, e);
+    if (status == PLUMB_OK) {
+        progress_line_start(&line, job->quiet);
+        const struct merge_write_options write = {
+            .tokenizer_from = models[job->tokenizer_of_base ? 0 : merge.like],
+            .shard_bytes = job->shard_bytes,
+            .threads = job->model.threads,
+            .progress = &line.progress};
+        status = merge_write(&plan, job->write, &write, &report, e);
+        progress_line_end(&line);
+    }
+    merge_plan_free(&plan);
+    for (int i = 0; i < merge.n_paths; i++)
+        model_close(models[i]);
+    merge_job_free(&merge);
+    return status;
+}
+
+static int show(const struct merge_sweep_job *job, const struct frontier *f, struct plumb_error *e)
+{
+    char *report = file_join(job->folder, "report.html");
+    if (!report)
+        return error_memory(e, "a file name");
+    const struct frontier_page page = {.frontier = f,
+                                       .base = file_base_name(job->words.models[0]),
+                                       .post = file_base_name(job->words.models[1]),
+                                       .method = job->words.method,
+                                       .task = file_base_name(job->task),
+                                       .test = job->test ? file_base_name(job->test) : NULL,
+                                       .pick = job->pick};
+    int status = frontier_page_write(&page, report, e);
+    if (status == PLUMB_OK && job->write)
+        status = write_point(job, &f->points[f->picked[job->pick]], e);
+    if (status == PLUMB_OK)
+        status = job->json ? print_json(job, f, report) : print_text(job, f, report, e);
+    if (status == PLUMB_OK && job->write && !job->json)
+        printf("Written: the merge at t = %s, as %s\n", f->points[f->picked[job->pick]].name,
+               job->write);
+    mem_free(report);
+    return status;
+}
+
+int merge_sweep_run(const struct merge_sweep_job *job, struct plumb_error *e)
+{
+    double *values = NULL;
+    struct frontier frontier = {0};
+    struct frontier_plan plan = {0};
+    struct frontier_sweep sweep = {
+        .words = job->words, .folder = job->folder, .run = job->run, .model = job->model};
+    int status = frontier_values(job->range, job->extrapolate, &values, &sweep.n, e);
+    sweep.t = values;
+    if (status == PLUMB_OK)
+        status = make_folder(job->folder, e);
+    if (status == PLUMB_OK)
+        status = trace_points(job, &sweep, &plan, e);
+    if (status == PLUMB_OK)
+        status = frontier_measure(plan.traces, plan.n, &job->frontier, &frontier, e);
+    if (status == PLUMB_OK)
+        status = show(job, &frontier, e);
+    frontier_free(&frontier);
+    frontier_plan_free(&plan);
+    mem_free(values);
+    return status;
+}
