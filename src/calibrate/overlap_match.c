@@ -25,6 +25,18 @@ static double total_variation(const struct pair *p, double tau)
     return sum_value(s) / (double)p->n;
 }
 
+/* M: mean of softmax(z_base)[argmax z_post]. */
+static double base_opinion_of_answers(const struct pair *p)
+{
+    struct sum s = {0};
+    for (size_t i = 0; i < p->n; i++) {
+        double base[SOFTMAX_MOST];
+        (void)softmax_at(pair_row(p, p->base, i), p->options[i], 1, base);
+        sum_add(&s, base[p->post_choice[i]]);
+    }
+    return sum_value(s) / (double)p->n;
+}
+
 /* w = min(1, D / (1 - B)), also where the base is certain of everything. */
 static double weight_of(double divergence, double confidence)
 {
@@ -44,6 +56,8 @@ int overlap_match(const struct pair *p, struct overlap *how, struct temperature 
     how->confidence = mean_confidence(p, p->base, 1);
     how->divergence = total_variation(p, equal.tau);
     how->weight = weight_of(how->divergence, how->confidence);
-    how->target = (1 - how->weight) * how->confidence + how->weight * how->agreement;
+    how->answers = base_opinion_of_answers(p);
+    how->target = fmin(how->agreement, (1 - how->weight) * how->confidence +
+                                           how->weight * (how->agreement + how->answers) / 2);
     return confidence_fit(p, how->target, "overlap matching", out, e);
 }
