@@ -104,10 +104,13 @@ static void put_calibrator(struct json_writer *w, const struct calibrator *c)
 int calibration_print(const struct calibration_source *s, struct buffer *out, struct plumb_error *e)
 {
     const struct fit_result *r = s->result;
-    if (!r || !r->fitted || r->method == METHOD_CONSISTENCY)
+    if (!r || !r->fitted || !method_has_calibrator(r->method))
         return error_set(e, PLUMB_INPUT, "%s cannot be written as a calibration: %s",
                          r ? method_words(r->method) : "nothing",
-                         r && r->fitted
+                         r && r->fitted && r->method == METHOD_CAPE
+                             ? "it is an average over several runs with the options in other "
+                               "orders, not a function of one run's logits"
+                         : r && r->fitted
                              ? "it is a confidence read off the layers, not a function of "
                                "the logits"
                          : r ? r->reason

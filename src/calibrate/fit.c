@@ -208,6 +208,8 @@ static void keep_reason(struct fit_result *r, const struct plumb_error *e)
 static bool applies(enum method m, const struct pair *p, const struct fit_options *o)
 {
     const struct method_row *row = &method_rows[m];
+    if (m == METHOD_CAPE) /* of the questions to judge on: nothing is fitted */
+        return (o->test ? o->test : p)->cape != NULL;
     return m != METHOD_DACA_ADAM && (!row->uses_labels || o->labels) &&
            (!row->needs_lens || p->layers > 1);
 }
@@ -271,12 +273,28 @@ static int judge_consistency(const struct pair *p, const struct fit_options *o,
     return status;
 }
 
+/* CAPE gives probabilities of its own. */
+static int judge_cape(const struct pair *p, const struct fit_options *o, struct fit_result *r,
+                      struct plumb_error *e)
+{
+    struct scores s = pair_scores(p, false);
+    s.kind = SCORES_PROBABILITIES;
+    s.values = p->cape;
+    s.argmax_ties = 0;
+    for (size_t i = 0; i < p->n; i++)
+        r->reordered += p->label[i] >= 0 &&
+                        argmax_first(pair_row(p, p->cape, i), p->options[i]) != p->post_choice[i];
+    return fit_judge(&s, o->draws, o->seed, o->threads, r->value, &r->n_judged, e);
+}
+
 static int judge_result(const struct pair *p, const struct fit_options *o, struct fit_result *r,
                         struct plumb_error *e)
 {
     int status;
     if (r->method == METHOD_CONSISTENCY) {
         status = judge_consistency(p, o, r, e);
+    } else if (r->method == METHOD_CAPE) {
+        status = judge_cape(p, o, r, e);
     } else {
         const struct scores raw = pair_scores(p, false);
         struct scores s;

@@ -27,6 +27,7 @@ enum method {
     METHOD_DACA_VECTOR,
     METHOD_DACA_MATRIX,
     METHOD_CONSISTENCY,
+    METHOD_CAPE,
     METHOD_TEMPERATURE,
     METHOD_VECTOR,
     METHOD_MATRIX,
@@ -40,6 +41,8 @@ enum method {
 const char *method_name(enum method m);  /* "agreement": for the command line and JSON */
 const char *method_words(enum method m); /* "agreement matching": for tables */
 bool method_uses_labels(enum method m);
+/* false: its confidence is read off, no function of the logits: there is nothing to write as a calibration. */
+bool method_has_calibrator(enum method m);
 /* false: no method of this name (n bytes). */
 bool fit_method_find(const char *name, size_t n, enum method *out);
 
@@ -82,10 +85,12 @@ struct fit_result {
     enum method method;
     bool fitted;
     char reason[sizeof((struct plumb_error *)0)->message]; /* why it is not fitted; "" otherwise */
-    struct calibrator calibrator; /* the method CONSISTENCY has none: its form is not applied */
-    size_t n_fit;                 /* questions it was fitted on */
+    struct calibrator calibrator;                          /* not used by a method that has none */
+    size_t n_fit;                                          /* questions it was fitted on */
     enum temperature_rim rim;
     struct overlap overlap; /* of the method OVERLAP: how its target came about */
+    int orders;       /* of the method CAPE: over how many orders of the options it averages */
+    size_t reordered; /* and how many answers of the questions that it is judged on that changes */
     size_t groups_at_rim,
         groups_left; /* by group: at a clamp; too few questions, so the common one */
     bool judged;

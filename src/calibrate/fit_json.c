@@ -72,7 +72,7 @@ static void put_fitted(struct json_writer *w, const struct fit_result *r)
                                        [TEMPERATURE_AT_MOST] = "most"};
     const struct calibrator *c = &r->calibrator;
     json_write_key(w, "temperature");
-    if (c->form == CALIBRATOR_TEMPERATURE && r->method != METHOD_CONSISTENCY)
+    if (c->form == CALIBRATOR_TEMPERATURE && method_has_calibrator(r->method))
         json_write_double(w, c->tau);
     else
         json_write_null(w);
@@ -86,6 +86,11 @@ static void put_fitted(struct json_writer *w, const struct fit_result *r)
     }
     if (r->rim != TEMPERATURE_INSIDE)
         put_text(w, "at_limit", rims[r->rim]);
+    if (r->orders) {
+        put_count(w, "orders", (size_t)r->orders);
+        if (r->judged)
+            put_count(w, "changed_answers", r->reordered);
+    }
 }
 
 static void put_result(struct json_writer *w, const struct fit_result *r)

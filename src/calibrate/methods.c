@@ -178,6 +178,21 @@ static int fit_consistency(struct fit_context *c, struct fit_result *out, struct
                      c->pair->name);
 }
 
+/* Nor here: it is the mean over the orders, of the questions to judge on. */
+static int fit_cape(struct fit_context *c, struct fit_result *out, struct plumb_error *e)
+{
+    const struct pair *p = c->options->test ? c->options->test : c->pair;
+    out->calibrator = calibrator_of_temperature(1);
+    if (!p->cape)
+        return error_set(
+            e, PLUMB_INPUT,
+            "%s: CAPE needs traces of the post-trained model with the options in other "
+            "orders: plumb trace --permute cyclic, then plumb fit --permuted",
+            p->name);
+    out->orders = p->cape_orders;
+    return PLUMB_OK;
+}
+
 static int fit_temperature(struct fit_context *c, struct fit_result *out, struct plumb_error *e)
 {
     struct temperature t = {0};
@@ -254,6 +269,7 @@ const struct method_row method_rows[METHODS] = {
     [METHOD_DACA_MATRIX] = ROW("daca-matrix", "DACA, matrix scaling", FREE, fit_daca_matrix),
     [METHOD_CONSISTENCY] =
         ROW("internal-consistency", "internal consistency", LENS, fit_consistency),
+    [METHOD_CAPE] = ROW("cape", "CAPE", FREE, fit_cape),
     [METHOD_TEMPERATURE] = ROW("temperature", "temperature scaling", TAU | LABELS, fit_temperature),
     [METHOD_VECTOR] = ROW("vector", "vector scaling", LABELS, fit_vector),
     [METHOD_MATRIX] = ROW("matrix", "matrix scaling", LABELS, fit_matrix),
@@ -277,6 +293,11 @@ const char *method_words(enum method m)
 bool method_uses_labels(enum method m)
 {
     return method_rows[m].uses_labels;
+}
+
+bool method_has_calibrator(enum method m)
+{
+    return m != METHOD_CONSISTENCY && m != METHOD_CAPE;
 }
 
 bool fit_method_find(const char *name, size_t n, enum method *out)

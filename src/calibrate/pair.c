@@ -31,8 +31,11 @@ bool pair_allocate(struct pair *p)
         p->base_lens = arena_alloc(a, deep, sizeof *p->base_lens);
         p->post_lens = arena_alloc(a, deep, sizeof *p->post_lens);
     }
-    return p->base && p->post && p->options && p->label && p->group && p->base_choice &&
-           p->post_choice && p->agree && (!p->layers || (p->base_lens && p->post_lens));
+    if (p->cape_orders)
+        p->cape = arena_alloc(a, cells, sizeof *p->cape);
+    return p->base && p->post && (!p->cape_orders || p->cape) && p->options && p->label &&
+           p->group && p->base_choice && p->post_choice && p->agree &&
+           (!p->layers || (p->base_lens && p->post_lens));
 }
 
 /* Pads a row behind its options and says which logit is no number; -1 = all are. */
@@ -181,6 +184,7 @@ int pair_select(const struct pair *p, const uint32_t *rows, size_t n, struct pai
     *out = *p; /* the names */
     out->n = n;
     out->base_lens = out->post_lens = NULL;
+    out->cape = NULL;
     out->arena = NULL;
     if (!n) {
         *out = (struct pair){0};
@@ -195,6 +199,8 @@ int pair_select(const struct pair *p, const uint32_t *rows, size_t n, struct pai
         const size_t r = rows[i];
         memcpy(out->base + i * k, p->base + r * k, k * sizeof *p->base);
         memcpy(out->post + i * k, p->post + r * k, k * sizeof *p->post);
+        if (p->cape)
+            memcpy(out->cape + i * k, p->cape + r * k, k * sizeof *p->cape);
         out->options[i] = p->options[r];
         out->label[i] = p->label[r];
         out->group[i] = p->group[r];

@@ -25,10 +25,13 @@ struct pair {
 
     double *base, *post; /* [n, k] final option logits; -inf behind a question's last option */
     float *base_lens, *post_lens; /* [n, L, k]; null where layers is 0 */
-    int32_t *options;             /* [n] 2..k */
-    int32_t *label;               /* [n] index of the right option, -1 unknown */
-    int32_t *group;               /* [n] index into groups */
-    const char *const *groups;    /* [n_groups]; at least one */
+    double *
+        cape; /* [n, k] probabilities averaged over option orders; null: pair_read_permuted was not called */
+    int cape_orders;           /* how many orders; 0 without */
+    int32_t *options;          /* [n] 2..k */
+    int32_t *label;            /* [n] index of the right option, -1 unknown */
+    int32_t *group;            /* [n] index into groups */
+    const char *const *groups; /* [n_groups]; at least one */
     int n_groups;
 
     /* Worked out from the logits; ties take the first letter. */
@@ -62,6 +65,10 @@ void pair_free(struct pair *p);
 /* Two traces of the same questions (matched by the hash of their texts, whatever their order), recorded in the same
    preset and score. The lens is taken where both have one of equally many layers. PLUMB_INPUT says what differs. */
 int pair_read_traces(const char *base, const char *post, struct pair *out, struct plumb_error *e);
+/* Adds CAPE to a pair whose post-trained trace is `post`: the traces of the same model and questions with the options in
+   other orders (`plumb trace --permute`). PLUMB_INPUT: another model, preset or task, an order given twice, texts scored. */
+int pair_read_permuted(const char *post, const char *const *permuted, size_t n, struct pair *p,
+                       struct plumb_error *e);
 /* A table of recorded logits: subject,index,gold,base_A,...,post_A,...; gold is a letter or empty; empty cells behind a
    question's last option. PLUMB_INPUT names the line. */
 int pair_read_csv(const char *path, struct pair *out, struct plumb_error *e);

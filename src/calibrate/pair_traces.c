@@ -19,9 +19,7 @@ static const uint64_t *hash_at(const struct trace *t, size_t i)
     return t->item_hash + 2 * i;
 }
 
-/* row[i]: the row of base that is the same question as row i of post. A question that stands there several times is
-   matched in order. Returns how many were found, SIZE_MAX without memory. */
-static size_t match_rows(const struct trace *base, const struct trace *post, uint32_t *row)
+size_t pair_match_rows(const struct trace *base, const struct trace *post, uint32_t *row)
 {
     const size_t n = base->header.n, size = 2 * sizeof(uint64_t);
     struct hash_table *first = hash_table_create(n);
@@ -66,6 +64,11 @@ static int check_headers(const char *base_path, const struct trace_header *b, co
         return error_set(
             e, PLUMB_INPUT, "%s scores by %s and %s by %s: trace both with the same --score",
             base_path, trace_score_name(b->score), post_path, trace_score_name(p->score));
+    if (b->permutation != p->permutation)
+        return error_set(e, PLUMB_INPUT,
+                         "%s lists the options shifted by %d and %s by %d: compare traces of the "
+                         "same order; other orders of the post-trained model are for --permuted",
+                         base_path, b->permutation, post_path, p->permutation);
     if (b->n > INT32_MAX)
         return error_set(e, PLUMB_INPUT, "%s: %zu questions; at most %d can be paired", base_path,
                          b->n, INT32_MAX);
@@ -158,7 +161,7 @@ static int pair_traces(const char *base_path, const struct trace *base, const ch
     if (status != PLUMB_OK)
         return status;
     uint32_t *row = mem_array(h->n, sizeof *row);
-    const size_t found = row ? match_rows(base, post, row) : SIZE_MAX;
+    const size_t found = row ? pair_match_rows(base, post, row) : SIZE_MAX;
     if (found == SIZE_MAX) {
         mem_free(row);
         return error_memory(e, "matching the questions of two traces");

@@ -13,12 +13,14 @@
 
 struct fit_verb_options {
     struct common_options common;
-    const char *base, *post, *pairs, *methods, *use, *output;
+    const char *base, *post, *pairs, *permuted, *methods, *use, *output;
     int by, draws, threads, ise, from, tau_layers, mode, weight;
     size_t seed;
     double split, lambda;
     bool labels, json;
 };
+
+enum { MOST_PERMUTED = 24 }; /* further traces: 26 options have 25 other orders */
 
 #define AT(field) offsetof(struct fit_verb_options, field)
 static const struct option_row options[] = {
@@ -27,6 +29,9 @@ static const struct option_row options[] = {
      "of the post-trained model, over the same questions in the same preset"},
     {0, "pairs", OPTION_TEXT, "FILE", AT(pairs),
      "instead of two traces: a CSV subject,index,gold,base_A,...,post_A,..."},
+    {0, "permuted", OPTION_TEXT, "TRACE ...", AT(permuted),
+     "of the post-trained model with the options in other orders (plumb trace --permute cyclic): "
+     "adds CAPE, the mean over the orders"},
     {0, "labels", OPTION_FLAG, NULL, AT(labels),
      "also fit the methods that need right answers; then all are fitted on one part of the "
      "questions and judged on the other"},
@@ -105,6 +110,24 @@ static int make_options(const struct fit_verb_options *o, struct fit_options *ou
     return o->methods ? parse_methods(o->methods, &out->methods, e) : PLUMB_OK;
 }
 
+/* The traces of --permuted: its value, and the words without an option behind it (a shell's post.trace.shift*). */
+static int read_permuted(const struct fit_verb_options *o, const struct operands *words,
+                         struct pair *p, struct plumb_error *e)
+{
+    const char *paths[MOST_PERMUTED + 1] = {o->permuted};
+    if (!o->permuted)
+        return words->count ? error_set(e, PLUMB_INPUT,
+                                        "what is '%s'? Traces are named by --base, --post and "
+                                        "--permuted",
+                                        words->words[0])
+                            : PLUMB_OK;
+    if (o->pairs)
+        return error_set(e, PLUMB_INPUT, "--permuted needs traces: --base and --post");
+    for (int i = 0; i < words->count; i++)
+        paths[1 + i] = words->words[i];
+    return pair_read_permuted(o->post, paths, 1 + (size_t)words->count, p, e);
+}
+
 static int read_pair(const struct fit_verb_options *o, struct pair *out, struct plumb_error *e)
 {
     if (o->pairs && (o->base || o->post))
@@ -150,7 +173,8 @@ static int show(const struct fit_verb_options *o, const struct pair *p, const st
     return result_print(&result);
 }
 
-static int fit(const struct fit_verb_options *o, struct plumb_error *e)
+static int fit(const struct fit_verb_options *o, const struct operands *words,
+               struct plumb_error *e)
 {
     struct pair pair = {0};
     struct fit f = {0};
@@ -160,6 +184,8 @@ static int fit(const struct fit_verb_options *o, struct plumb_error *e)
     int status = make_options(o, &how, e);
     if (status == PLUMB_OK)
         status = read_pair(o, &pair, e);
+    if (status == PLUMB_OK)
+        status = read_permuted(o, words, &pair, e);
     if (status == PLUMB_OK)
         status = fit_run(&pair, &how, &f, e);
     if (status == PLUMB_OK)
@@ -185,9 +211,9 @@ static int run(int argc, char **argv)
     struct operands words;
     struct plumb_error e = {0};
     int status;
-    if (!verb_parse(&verb_fit, argc, argv, &o, 0, 0, &words, &status))
+    if (!verb_parse(&verb_fit, argc, argv, &o, 0, MOST_PERMUTED, &words, &status))
         return status;
-    status = fit(&o, &e);
+    status = fit(&o, &words, &e);
     if (status == PLUMB_OK || (status == PLUMB_NO && !*e.message))
         return status;
     return verb_fail(&verb_fit, &e);
@@ -200,6 +226,8 @@ static const char *const examples[][2] = {
      "without a label: fit, compare, write the recommended one"},
     {"plumb fit --base base.trace --post post.trace --labels --split 0.3",
      "against the methods that need labels, judged on the other 70 %"},
+    {"plumb fit --base base.trace --post post.trace --permuted post.trace.shift*",
+     "beside them CAPE, of traces made with plumb trace --permute cyclic"},
     {"plumb fit --pairs llama31-8b-mmlu.csv --methods daca,agreement,confidence --by group",
      "from a table of logits; one temperature for each subject"},
     {NULL},
@@ -213,7 +241,9 @@ const struct verb verb_fit = {
         "answer, only the base model's opinion of the same questions.\n"
         "Where right answers are known, every calibrator is judged: ECE, smooth ECE, NLL, Brier, "
         "with bootstrap intervals. With --labels the methods that need them are fitted too, and "
-        "everything is judged on questions that were not fitted on.\n"
+        "everything is judged on questions that were not fitted on. CAPE, with --permuted, is no "
+        "calibration: it runs the model once for each order of the options, and may change "
+        "answers.\n"
         "Exit status 1: no method can be recommended.",
     .options = options,
     .examples = examples,

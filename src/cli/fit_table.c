@@ -30,7 +30,7 @@ static void interval_cell(struct table *t, const struct fit_value *v)
 static void fitted_cell(struct table *t, const struct fit_result *r)
 {
     const struct calibrator *c = &r->calibrator;
-    if (r->method == METHOD_CONSISTENCY)
+    if (!method_has_calibrator(r->method))
         table_cell(t, "-");
     else if (c->n_groups)
         table_cell(t, "%d groups", c->n_groups);
@@ -130,6 +130,15 @@ static void print_legend(const struct fit *f, FILE *to)
     if (is_judged(f))
         fputs(". ECE: 10 bins", to);
     fputs("\n", to);
+    const struct fit_result *cape = fit_find(f, METHOD_CAPE);
+    char changed[32], judged[32];
+    if (cape && cape->judged)
+        fprintf(to, "  CAPE: mean over %d orders of the options; it changes %s of %s answers\n",
+                cape->orders, human_grouped(cape->reordered, changed),
+                human_grouped(cape->n_judged, judged));
+    else if (cape)
+        fprintf(to, "  CAPE: mean over %d orders of the options; it may change answers\n",
+                cape->orders);
 }
 
 static void print_remarks(const struct fit *f, FILE *to)
@@ -157,7 +166,8 @@ static void print_recommendation(const struct fit *f, const struct recommendatio
         options_wrap(r->reason, 0, 0, to);
         return;
     }
-    if (m->calibrator.form == CALIBRATOR_TEMPERATURE && !m->calibrator.n_groups)
+    if (method_has_calibrator(m->method) && m->calibrator.form == CALIBRATOR_TEMPERATURE &&
+        !m->calibrator.n_groups)
         snprintf(tau, sizeof tau, " (divide the logits by %.4f)", m->calibrator.tau);
     if (m->judged)
         snprintf(gain, sizeof gain, ", which takes the ECE from %.3f to %.3f",
