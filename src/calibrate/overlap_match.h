@@ -14,7 +14,7 @@
  *   T   min(A, (1 - w) B + w (A + M) / 2), the wanted mean confidence: the base's own for copies, the middle of the two
  *       estimates that err in opposite ways for models that are none
  *
- * T - B is at most D, so near copies are left to confidence matching. Knows pairs; the form was chosen on some pairs and
+ * T - B is at most D / 2, so near copies are left to confidence matching. Knows pairs; the form was chosen on some pairs and
  * judged on others: docs/label-free.md. Ours.
  */
 #ifndef CALIBRATE_OVERLAP_MATCH_H
