@@ -47,9 +47,37 @@ static void tell(const struct calibrate_job *job, const char *model, const char 
                 (double)run / r->seconds);
 }
 
-/* One model over the questions of the task and, where there are any, of the test. */
+/* The trace of another order of the options; mem_free'd by the caller, null without memory. */
+static char *order_path(const char *path, int shift)
+{
+    const size_t size = strlen(path) + sizeof ".shift00";
+    char *out = mem_alloc(size);
+    if (out)
+        snprintf(out, size, "%s.shift%d", path, shift);
+    return out;
+}
+
+/* CAPE: the questions in every other order of their options. */
+static int trace_orders(struct model *m, const struct question_set *set, const char *path,
+                        struct trace_run_options *run, struct plumb_error *e)
+{
+    int most = 0, status = PLUMB_OK;
+    for (size_t i = 0; i < set->count; i++)
+        most = set->items[i].n_options > most ? set->items[i].n_options : most;
+    for (run->permutation = 1; run->permutation < most && !status; run->permutation++) {
+        struct trace_run_report report;
+        char *out = order_path(path, run->permutation);
+        status = out ? trace_run(m, set, out, run, &report, e) : error_memory(e, "a file name");
+        mem_free(out);
+    }
+    run->permutation = 0;
+    return status;
+}
+
+/* One model over the questions of the task and, where there are any, of the test. `orders`: which of the two in every order of
+   the options; -1 = neither. */
 static int trace_model(const struct calibrate_job *job, const char *path,
-                       const struct question_set *const sets[2], char *const out[2],
+                       const struct question_set *const sets[2], char *const out[2], int orders,
                        struct plumb_error *e)
 {
     struct model_options how = job->model;
@@ -69,6 +97,8 @@ static int trace_model(const struct calibrate_job *job, const char *path,
             tell(job, model_name(m), sets[i]->name, &report);
             progress_line_start(&line, job->quiet);
         }
+        if (status == PLUMB_OK && i == orders)
+            status = trace_orders(m, sets[i], out[i], &run, e);
     }
     progress_line_end(&line);
     model_close(m);
@@ -86,9 +116,9 @@ static int trace_all(const struct calibrate_job *job, char *const paths[TRACES],
     char *const base[2] = {paths[TASK_BASE], paths[TEST_BASE]}, *const post[2] = {paths[TASK_POST],
                                                                                   paths[TEST_POST]};
     if (status == PLUMB_OK)
-        status = trace_model(job, job->base, sets, base, e);
+        status = trace_model(job, job->base, sets, base, -1, e);
     if (status == PLUMB_OK)
-        status = trace_model(job, job->post, sets, post, e);
+        status = trace_model(job, job->post, sets, post, job->cape ? job->test != NULL : -1, e);
     questions_free(&test);
     questions_free(&task);
     return status;
@@ -127,6 +157,21 @@ static int name_files(const struct calibrate_job *job, struct work *w, struct pl
     return w->calibration && w->report ? PLUMB_OK : error_memory(e, "a file name");
 }
 
+/* Adds the other orders to the pair that is judged, which was read from `post`. */
+static int read_orders(const char *post, struct pair *p, struct plumb_error *e)
+{
+    char *paths[QUESTION_MAX_OPTIONS] = {NULL};
+    int status = PLUMB_OK;
+    for (int shift = 1; shift < p->k && !status; shift++)
+        if (!(paths[shift - 1] = order_path(post, shift)))
+            status = error_memory(e, "a file name");
+    if (status == PLUMB_OK)
+        status = pair_read_permuted(post, (const char *const *)paths, (size_t)p->k - 1, p, e);
+    for (int i = 0; i < p->k - 1; i++)
+        mem_free(paths[i]);
+    return status;
+}
+
 static int fit_pairs(const struct calibrate_job *job, struct work *w, struct plumb_error *e)
 {
     struct fit_options how = job->fit;
@@ -136,6 +181,9 @@ static int fit_pairs(const struct calibrate_job *job, struct work *w, struct plu
         how.test = &w->test;
         how.labels = how.labels || w->test.labelled > 0; /* the oracle beside the others */
     }
+    if (status == PLUMB_OK && job->cape)
+        status = read_orders(w->paths[job->test ? TEST_POST : TASK_POST],
+                             job->test ? &w->test : &w->task, e);
     if (status == PLUMB_OK)
         status = fit_run(&w->task, &how, &w->fit, e);
     if (status == PLUMB_OK)
@@ -208,7 +256,7 @@ struct calibrate_verb_options {
     int preset, shots, precision, threads, by, draws;
     size_t limit, seed;
     double split;
-    bool labels, json;
+    bool labels, cape, json;
 };
 
 #define AT(field) offsetof(struct calibrate_verb_options, field)
@@ -235,6 +283,9 @@ static const struct option_row options[] = {
      "share of the answered questions for methods that need labels; 0.3"},
     {0, "by", OPTION_CHOICE, "all|group", AT(by),
      "one temperature for all questions, or one for each group"},
+    {0, "cape", OPTION_FLAG, NULL, AT(cape),
+     "also CAPE, the mean over all orders of the options: the post-trained model runs once for "
+     "each order of the questions that are judged"},
     {0, "limit", OPTION_SIZE, "N", AT(limit), "only the first N questions of each file"},
     {0, "seed", OPTION_SIZE, "N", AT(seed), "of split and resamples; 0"},
     {0, "draws", OPTION_INT, "N", AT(draws), "resamples for the intervals: 1000; 0 for none"},
@@ -277,6 +328,7 @@ static int calibrate(const struct calibrate_verb_options *o, struct plumb_error 
                                 .model = model_options_default(),
                                 .limit = o->limit,
                                 .fit = fit_options_default(),
+                                .cape = o->cape,
                                 .quiet = o->common.quiet,
                                 .json = o->json};
     job.model.precision = (enum precision)o->precision;

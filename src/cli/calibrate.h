@@ -23,6 +23,8 @@ struct calibrate_job {
     struct model_options model;
     size_t limit; /* only the first questions; 0 = all */
     struct fit_options fit;
+    bool
+        cape; /* also the post-trained model with the options in every other order: once more for each */
     bool quiet, json;
 };
 
