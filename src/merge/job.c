@@ -183,11 +183,17 @@ static int fill_numbers(const struct merge_words *w, struct merge_job *j, struct
     if (w->lambda && interpolates)
         return error_set(e, PLUMB_INPUT, "--lambda is for task vectors; for %s give --t",
                          merge_method_name(r->method));
-    if (w->t && w->weight)
-        return error_set(e, PLUMB_INPUT, "--t and --weight say the same thing; give one of them");
-    if (w->t && r->n_inputs != 2)
-        return error_set(e, PLUMB_INPUT, "--t lies between two models; for %d give --weight",
-                         r->n_inputs);
+    if (interpolates && (w->t || w->filter) && w->weight)
+        return error_set(e, PLUMB_INPUT,
+                         "--weight and --t or --filter say the same thing; give one of them");
+    if (interpolates && (w->t || w->filter) && r->n_inputs != 2)
+        return error_set(e, PLUMB_INPUT, "--%s lies between two models; for %d give --weight",
+                         w->t ? "t" : "filter", r->n_inputs);
+    if (w->weight && r->method == MERGE_SLERP)
+        return error_set(e, PLUMB_INPUT, "slerp has no weights; give --t");
+    if (w->density && (interpolates || r->method == MERGE_TASK))
+        return error_set(e, PLUMB_INPUT, "--density is for ties and dare, not for %s",
+                         merge_method_name(r->method));
     if (w->filter)
         status = read_filters(j->arena, w->filter, main, e);
     if (status == PLUMB_OK && w->t)

@@ -2,8 +2,9 @@
  * job_yaml.c - mergekit's YAML (0.1.4), read with libyaml: the fields that plumb gives a meaning to, and no other.
  *
  * Known: merge_method, base_model, dtype, out_dtype, models or one slice over all layers, parameters (t, weight, density,
- * lambda, normalize, rescale, int8_mask), tokenizer_source, tokenizer.source, chat_template (auto). A parameter is a number, a
- * list along the depth, or a list of {filter, value}. One parameter near a model comes before the global one.
+ * lambda, normalize, rescale, int8_mask, nuslerp_flatten), tokenizer_source, tokenizer.source, chat_template (auto). A
+ * parameter is a number, a list along the depth, or {filter, value}, or a list of those. One near a model comes before that of
+ * the slice, and that before the global one. What a method gives no meaning to is refused. Table: docs/merging.md.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,13 @@ struct reading {
     yaml_document_t document;
     const char *path;
     struct merge_job *job;
-    const yaml_node_t *model_parameters[MODELS_MOST]; /* of each listed model */
+    const yaml_node_t
+        *model_parameters[MODELS_MOST + 1]; /* of each listed model, then of each merged one */
     const char *models[MODELS_MOST];
     int n_models;
     const char *base, *tokenizer;
-    const yaml_node_t *parameters; /* global */
+    const yaml_node_t *parameters, *slice_parameters; /* global; of the slice */
+    bool out_type;                                    /* out_dtype has been read */
     struct plumb_error *e;
 };
 
@@ -46,8 +49,8 @@ static bool number(const yaml_node_t *node, double *out)
 {
     const char *text = scalar(node);
     char *end;
-    if (!text || !*text)
-        return false;
+    if (!text || !*text || strspn(text, "0123456789+-.eE") != strlen(text))
+        return false; /* no "nan", "inf", "0x10" */
     *out = strtod(text, &end);
     return *end == '\0';
 }
@@ -111,6 +114,8 @@ static int read_filter(struct reading *r, const yaml_node_t *node, struct merge_
 
 static int read_value(struct reading *r, const yaml_node_t *node, struct merge_value *v)
 {
+    if (node->type == YAML_MAPPING_NODE)
+        return read_filter(r, node, v);
     const bool list = node->type == YAML_SEQUENCE_NODE &&
                       node->data.sequence.items.start < node->data.sequence.items.top;
     if (!list || node_at(r, *node->data.sequence.items.start)->type != YAML_MAPPING_NODE)
@@ -123,6 +128,24 @@ static int read_value(struct reading *r, const yaml_node_t *node, struct merge_v
                                               : bad(r, x, "expected {filter, value}", "");
     }
     return status;
+}
+
+/* A parameter that would change nothing is a mistake of the writer's: better told than passed over. */
+static bool means_something(enum merge_method m, const char *name)
+{
+    const bool slerp = m == MERGE_SLERP, dare = m == MERGE_DARE_LINEAR || m == MERGE_DARE_TIES;
+    if (strcmp(name, "t") == 0)
+        return slerp;
+    if (strcmp(name, "weight") == 0)
+        return !slerp;
+    if (strcmp(name, "lambda") == 0)
+        return merge_needs_base(m);
+    if (strcmp(name, "normalize") == 0)
+        return !slerp && m != MERGE_NUSLERP;
+    if (strcmp(name, "density") == 0)
+        return m == MERGE_TIES || dare ||
+               m == MERGE_TASK; /* which mergekit reads and does not use */
+    return strcmp(name, "rescale") != 0 || dare;
 }
 
 /* The global parameters, or those of model i (i >= 0). */
@@ -141,6 +164,8 @@ static int read_parameters(struct reading *r, const yaml_node_t *node, int model
                                            : NULL;
         int status = PLUMB_OK;
         bool yes = false;
+        if (!means_something(recipe->method, name))
+            return bad(r, key, "this method knows no parameter", name);
         if (each && model >= 0) {
             status = read_value(r, x, &each[model]);
         } else if (each) { /* behind what stands near the models */
@@ -153,7 +178,8 @@ static int read_parameters(struct reading *r, const yaml_node_t *node, int model
         } else if (model < 0 && (strcmp(name, "normalize") == 0 || strcmp(name, "rescale") == 0)) {
             if (!truth(x, &yes))
                 return bad(r, x, "expected true or false for", name);
-            *(name[0] == 'n' ? &recipe->normalise : &recipe->rescale) = yes;
+            int *flag = name[0] == 'n' ? &recipe->normalise : &recipe->rescale;
+            *flag = *flag < 0 ? yes : *flag; /* the slice's was read before the global one */
         } else if (strcmp(name, "int8_mask") == 0 ||
                    (strcmp(name, "nuslerp_flatten") == 0 && truth(x, &yes) && yes)) {
             continue; /* how mergekit holds its masks, and its own default: the result is the same */
@@ -169,6 +195,20 @@ static int read_parameters(struct reading *r, const yaml_node_t *node, int model
 /* ---- the document ---- */
 
 /* {model: PATH, parameters: {...}, layer_range: [a, b]} */
+static int read_layer_range(struct reading *r, const yaml_node_t *x)
+{
+    double first = 0, end = 0;
+    const yaml_node_item_t *i = x->data.sequence.items.start;
+    if (x->type != YAML_SEQUENCE_NODE || x->data.sequence.items.top - i != 2 ||
+        !number(node_at(r, i[0]), &first) || !number(node_at(r, i[1]), &end) || first != 0 ||
+        !(end >= 1 && end <= 100000) || end != (double)(int)end)
+        return bad(r, x, "expected layer_range: [0, LAYERS]; plumb merges whole models", "");
+    if (r->job->recipe.layers > 0 && r->job->recipe.layers != (int)end)
+        return bad(r, x, "layer ranges of different lengths; plumb merges whole models", "");
+    r->job->recipe.layers = (int)end; /* the plan compares it with the models */
+    return PLUMB_OK;
+}
+
 static int read_model(struct reading *r, const yaml_node_t *node, bool in_slice)
 {
     const char *path = scalar(node);
@@ -179,18 +219,14 @@ static int read_model(struct reading *r, const yaml_node_t *node, bool in_slice)
          p && p < node->data.mapping.pairs.top; p++) {
         const yaml_node_t *key = node_at(r, p->key), *x = node_at(r, p->value);
         const char *name = scalar(key) ? scalar(key) : "";
-        double first;
         if (strcmp(name, "model") == 0 && scalar(x))
             path = scalar(x);
         else if (strcmp(name, "parameters") == 0)
             parameters = x;
         else if (in_slice && strcmp(name, "layer_range") == 0) {
-            /* Whole models only; that the range ends at the last layer is for the user to have written. */
-            if (x->type != YAML_SEQUENCE_NODE ||
-                x->data.sequence.items.top - x->data.sequence.items.start != 2 ||
-                !number(node_at(r, x->data.sequence.items.start[0]), &first) || first != 0)
-                return bad(r, x,
-                           "a layer_range that does not begin at 0: plumb merges whole models", "");
+            const int status = read_layer_range(r, x);
+            if (status != PLUMB_OK)
+                return status;
         } else
             return bad(r, key, "unknown field of a model", name);
     }
@@ -207,6 +243,8 @@ static int read_models(struct reading *r, const yaml_node_t *node, bool in_slice
 {
     if (node->type != YAML_SEQUENCE_NODE)
         return bad(r, node, "expected a list of models", "");
+    if (r->n_models > 0)
+        return bad(r, node, "models are listed twice; expected 'models' or 'slices'", "");
     int status = PLUMB_OK;
     for (const yaml_node_item_t *i = node->data.sequence.items.start;
          i < node->data.sequence.items.top && status == PLUMB_OK; i++)
@@ -227,10 +265,17 @@ static int read_slices(struct reading *r, const yaml_node_t *node)
         return bad(r, slice, "expected sources", "");
     for (const yaml_node_pair_t *p = slice->data.mapping.pairs.start;
          p < slice->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = node_at(r, p->key);
-        if (!scalar(key) || strcmp(scalar(key), "sources") != 0)
-            return bad(r, key, "unknown field of a slice", scalar(key) ? scalar(key) : "");
-        const int status = read_models(r, node_at(r, p->value), true);
+        const yaml_node_t *key = node_at(r, p->key), *x = node_at(r, p->value);
+        const char *name = scalar(key) ? scalar(key) : "";
+        int status = PLUMB_OK;
+        if (strcmp(name, "sources") == 0)
+            status = read_models(r, x, true);
+        else if (strcmp(name, "parameters") == 0)
+            r->slice_parameters = x;
+        else if (strcmp(name, "base_model") == 0 && scalar(x))
+            r->base = scalar(x); /* the slice's comes before the global one */
+        else
+            return bad(r, key, "unknown field of a slice", name);
         if (status != PLUMB_OK)
             return status;
     }
@@ -272,15 +317,18 @@ static int read_field(struct reading *r, const char *name, const yaml_node_t *ke
                          "dare_linear and dare_ties, not",
                          scalar(x) ? scalar(x) : "that");
     if (strcmp(name, "base_model") == 0 && scalar(x)) {
-        r->base = scalar(x);
+        r->base = r->base ? r->base : scalar(x); /* not over a slice's own */
         return PLUMB_OK;
     }
     if (strcmp(name, "dtype") == 0 || strcmp(name, "out_dtype") == 0) {
-        if (strcmp(name, "dtype") == 0 && recipe->type != DTYPE_COUNT)
-            return PLUMB_OK; /* out_dtype has the word; arithmetic is f32 and better anyway */
-        return scalar(x) && merge_type_parse(scalar(x), &recipe->type)
-                   ? PLUMB_OK
-                   : bad(r, x, "expected float32, float16 or bfloat16", "");
+        enum dtype type;
+        if (!scalar(x) || !merge_type_parse(scalar(x), &type))
+            return bad(r, x, "expected float32, float16 or bfloat16, not",
+                       scalar(x) ? scalar(x) : "");
+        if (!r->out_type) /* out_dtype has the word; arithmetic is f32 and better anyway */
+            recipe->type = type;
+        r->out_type = r->out_type || name[0] == 'o';
+        return PLUMB_OK;
     }
     if (strcmp(name, "models") == 0)
         return read_models(r, x, false);
@@ -292,8 +340,13 @@ static int read_field(struct reading *r, const char *name, const yaml_node_t *ke
     }
     if (strcmp(name, "tokenizer_source") == 0 || strcmp(name, "tokenizer") == 0)
         return read_tokenizer(r, x);
-    if (strcmp(name, "chat_template") == 0 && scalar(x) && strcmp(scalar(x), "auto") == 0)
-        return PLUMB_OK;
+    if (strcmp(name, "chat_template") == 0)
+        return scalar(x) && strcmp(scalar(x), "auto") == 0
+                   ? PLUMB_OK
+                   : bad(r, x,
+                         "chat_template: plumb reads only 'auto', which is the template of "
+                         "the model that gives the tokenizer",
+                         "");
     return bad(r, key, "unknown field", name);
 }
 
@@ -327,16 +380,20 @@ static int number_models(struct reading *r, const yaml_node_t *root)
         inputs[recipe->n_inputs++] = 0;
     else if (j->n_paths)
         recipe->base = 0;
+    const bool has_base = j->n_paths > 0;
+    const yaml_node_t *given[MODELS_MOST + 1];
+    memcpy(given, r->model_parameters, sizeof given);
+    r->model_parameters[0] = NULL; /* slerp's first input has none of its own */
     for (int i = 0; i < r->n_models; i++) {
-        if (j->n_paths && r->base && strcmp(r->models[i], r->base) == 0)
+        if (has_base && strcmp(r->models[i], r->base) == 0)
             continue;
-        r->model_parameters[recipe->n_inputs] = r->model_parameters[i];
+        r->model_parameters[recipe->n_inputs] = given[i];
         inputs[recipe->n_inputs++] = j->n_paths;
         j->paths[j->n_paths++] = r->models[i];
     }
+    if (recipe->n_inputs == 0)
+        return bad(r, root, "no models to merge", "");
     j->like = j->n_paths - 1;
-    if (slerp)
-        r->model_parameters[0] = NULL;
     return PLUMB_OK;
 }
 
@@ -376,6 +433,8 @@ static int read_document(struct reading *r)
     for (int i = 0; status == PLUMB_OK && i < r->job->recipe.n_inputs; i++)
         if (r->model_parameters[i])
             status = read_parameters(r, r->model_parameters[i], i);
+    if (status == PLUMB_OK && r->slice_parameters)
+        status = read_parameters(r, r->slice_parameters, -1);
     if (status == PLUMB_OK && r->parameters)
         status = read_parameters(r, r->parameters, -1);
     if (status == PLUMB_OK)

@@ -62,6 +62,17 @@ static int walk_blocks(const struct walk *w, int threads, struct plumb_error *e)
 
 /* ---- angles ---- */
 
+/* The sums over two task vectors. Differences in double are exact enough that the angle is that of the weights as stored. */
+static void add_delta_sums(struct merge_sums *to, const float *base, const float *a, const float *b,
+                           size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double start = (double)base[i], x = (double)a[i] - start, y = (double)b[i] - start;
+        const struct merge_sums one = {x * x, y * y, x * y, (y - x) * (y - x)};
+        merge_sums_add(to, &one);
+    }
+}
+
 static void visit_sums(const struct walk *w, size_t first, size_t n, float *a, float *b,
                        void *result)
 {
@@ -69,15 +80,12 @@ static void visit_sums(const struct walk *w, size_t first, size_t n, float *a, f
     const struct merge_tensor *m = w->m;
     if (m->base >= 0 && m->method == MERGE_NUSLERP) { /* of the task vectors */
         float base[1024];
-        struct merge_sums part, all = {0};
+        struct merge_sums all = {0};
         for (size_t at = 0; at < n; at += 1024) {
             const size_t count = n - at < 1024 ? n - at : 1024;
             if (m->read(m->user, m->base, first + at, count, base, NULL) != PLUMB_OK)
                 memset(base, 0xff, sizeof base); /* NaN: told by the sums */
-            merge_delta(base, a + at, count, a + at);
-            merge_delta(base, b + at, count, b + at);
-            merge_sums_of(a + at, b + at, count, &part);
-            merge_sums_add(&all, &part);
+            add_delta_sums(&all, base, a + at, b + at, count);
         }
         memcpy(result, &all, sizeof all);
         return;
@@ -258,12 +266,11 @@ static void visit_norms(const struct walk *w, size_t first, size_t n, float *a, 
 {
     bool keep[1024];
     double norms[2] = {0, 0}; /* all, kept */
-    merge_delta(a, b, n, b);
     for (size_t at = 0; at < n; at += 1024) {
         const size_t count = n - at < 1024 ? n - at : 1024;
         merge_mask(w->m, w->input, first + at, count, keep);
         for (size_t j = 0; j < count; j++) {
-            const double size = (double)fabsf(b[at + j]);
+            const double size = fabs((double)b[at + j] - (double)a[at + j]);
             norms[0] += size;
             norms[1] += keep[j] ? size : 0;
         }
