@@ -20,8 +20,7 @@ static void draw(uint64_t seed, uint64_t stream, size_t n, uint16_t *times)
 
 void draws_fill(uint64_t seed, size_t first, size_t count, size_t n, int threads, uint16_t *times)
 {
-    const int team = threads > 0 ? threads : omp_get_max_threads();
-#pragma omp parallel for schedule(static) num_threads(team)
+#pragma omp parallel for schedule(static) num_threads(threads > 0 ? threads : omp_get_max_threads())
     for (size_t d = 0; d < count; d++)
         draw(seed, first + d, n, times + d * n);
 }

@@ -60,7 +60,7 @@ static int argmax(const float *z, int k)
 static void judge(const float *z, int k, int label, int final, double term[TERMS])
 {
     const int best = argmax(z, k);
-    double log_p[MOST_OPTIONS], sum = 0, entropy = 0;
+    double log_p[MOST_OPTIONS] = {0}, sum = 0, entropy = 0;
     for (int j = 0; j < k; j++)
         sum += exp((double)z[j] - (double)z[best]);
     const double log_sum = log(sum);
