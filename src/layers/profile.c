@@ -60,9 +60,9 @@ static int argmax(const float *z, int k)
 static void judge(const float *z, int k, int label, int final, double term[TERMS])
 {
     const int best = argmax(z, k);
-    double log_p[MOST_OPTIONS] = {0}, sum = 0, entropy = 0;
+    double log_p[MOST_OPTIONS] = {0}, sum = 1, entropy = 0; /* 1: the largest itself */
     for (int j = 0; j < k; j++)
-        sum += exp((double)z[j] - (double)z[best]);
+        sum += j != best ? exp((double)z[j] - (double)z[best]) : 0;
     const double log_sum = log(sum);
     for (int j = 0; j < k; j++) {
         log_p[j] = (double)z[j] - (double)z[best] - log_sum;
