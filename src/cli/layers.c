@@ -279,6 +279,7 @@ static void print_grouping(const struct profile *p, FILE *to)
 static int show_tables(const struct work *w, struct plumb_error *e)
 {
     FILE *to = stdout;
+    char same[32], all[32];
     bool good = print_title(&w->post, to) && print_profile(&w->post.profile, to) &&
                 print_phase(&w->post.phase, to);
     if (good)
@@ -292,12 +293,11 @@ static int show_tables(const struct work *w, struct plumb_error *e)
         if (parting_never(&w->parting))
             fputs("\nThe two models say the same at every layer.\n", to);
         else
-            fprintf(
-                to,
-                "\nThe same answer to %zu of %zu questions. Most questions part at layer %d; the "
-                "median is layer %d.\n",
-                w->parting.agreeing, w->parting.n, parting_mode(&w->parting),
-                parting_median(&w->parting));
+            fprintf(to,
+                    "\nThe same answer to %s of %s questions. Most questions part at layer %d; "
+                    "the median is layer %d.\n",
+                    human_grouped(w->parting.agreeing, same), human_grouped(w->parting.n, all),
+                    parting_mode(&w->parting), parting_median(&w->parting));
     }
     if (good)
         print_notes(w, to);
