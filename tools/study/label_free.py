@@ -144,8 +144,8 @@ class Judged:
 def print_rules(title, all_judged, resample):
     """Mean over the pairs for every rule; intervals resample the pairs, which must be of different questions."""
     print(f'\n### {title}: {len(all_judged)} pairs\n')
-    print('| rule | mean ECE | highest | within the aim | above DACA by more than 0.01 | most above |')
-    print('|---|---|---|---|---|---|')
+    print('| rule | mean ECE | above confidence matching | highest | within the aim | above DACA by more than 0.01 | most above |')
+    print('|---|---|---|---|---|---|---|')
     random = np.random.default_rng(0)
     n = len(all_judged)
     picks = random.integers(0, n, (2000, n))
@@ -153,11 +153,13 @@ def print_rules(title, all_judged, resample):
     for rule in sorted(common, key=lambda r: np.mean([j.ece[r] for j in all_judged])):
         e = np.array([j.ece[rule] for j in all_judged])
         over = np.array([j.above_daca(rule) for j in all_judged])
-        interval = ''
+        less = e - [j.ece[RECOMMENDED] for j in all_judged]
+        intervals = ['', '']
         if resample:
-            low, high = np.percentile(e[picks].mean(axis=1), (2.5, 97.5))
-            interval = f' [{low:.4f}, {high:.4f}]'
-        print(f'| {rule} | {e.mean():.4f}{interval} | {e.max():.3f} | {np.mean([j.reaches(rule) for j in all_judged]):.2f} | '
+            for i, x in enumerate((e, less)):
+                low, high = np.percentile(x[picks].mean(axis=1), (2.5, 97.5))
+                intervals[i] = f' [{low:.4f}, {high:.4f}]'
+        print(f'| {rule} | {e.mean():.4f}{intervals[0]} | {less.mean():+.4f}{intervals[1]} | {e.max():.3f} | {np.mean([j.reaches(rule) for j in all_judged]):.2f} | '
               f'{np.mean(over > 0.01):.2f} | {over.max():+.3f} |')
 
 
