@@ -29,6 +29,7 @@ static size_t first_unfit(const float *x, size_t n, enum dtype type)
                             : type == DTYPE_BF16 ? 0x1.ffp127f
                                                  : INFINITY;
     int unfit = 0;
+#pragma omp simd reduction(| : unfit)
     for (size_t j = 0; j < n; j++)
         unfit |= !(fabsf(x[j]) < too_large);
     if (!unfit)

@@ -46,21 +46,27 @@ void merge_sums_add(struct merge_sums *to, const struct merge_sums *more)
     to->change += more->change;
 }
 
+/* Four elements at once: written out, because a compiler may not reorder a sum by itself, and does not widen these loops at
+   every level of optimisation. */
+enum { LANES = 4 };
+typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
+typedef double doubles __attribute__((vector_size(LANES * sizeof(double))));
+
+#define LOAD(x)                                                                                    \
+    __builtin_convertvector(((floats){(x)[0], (x)[1], (x)[2], (x)[3]}),                            \
+                            doubles) /* four floats as doubles */
+
 EVERY_MACHINE void merge_sums_of(const float *a, const float *b, size_t n, struct merge_sums *out)
 {
-    enum {
-        LANES = 8
-    }; /* partial sums in a fixed pattern: the compiler may not reorder a sum by itself */
-    double aa[LANES] = {0}, bb[LANES] = {0}, ab[LANES] = {0}, change[LANES] = {0};
+    doubles aa = {0}, bb = {0}, ab = {0}, change = {0}; /* partial sums in a fixed pattern */
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            const double x = (double)a[i + l], y = (double)b[i + l];
-            aa[l] += x * x;
-            bb[l] += y * y;
-            ab[l] += x * y;
-            change[l] += (y - x) * (y - x);
-        }
+    for (; i + LANES <= n; i += LANES) {
+        const doubles x = LOAD(a + i), y = LOAD(b + i);
+        aa += x * x;
+        bb += y * y;
+        ab += x * y;
+        change += (y - x) * (y - x);
+    }
     *out = (struct merge_sums){0};
     for (int l = 0; l < LANES; l++)
         merge_sums_add(out, &(struct merge_sums){aa[l], bb[l], ab[l], change[l]});
@@ -100,13 +106,14 @@ void merge_mask(const struct merge_tensor *m, int i, size_t first, size_t n, boo
 EVERY_MACHINE static void add_up(const double *factor, const float *const *x, int count, size_t n,
                                  float *out)
 {
-    enum { PART = 512 };
-    double sum[PART];
+    double f[MERGE_MODELS_MOST + 1];
+    const float *from[MERGE_MODELS_MOST + 1];
     int terms = 0, only = -1;
     for (int i = 0; i < count; i++)
         if (factor[i] != 0) {
             only = i;
-            terms++;
+            f[terms] = factor[i];
+            from[terms++] = x[i];
         }
     if (terms == 0) {
         memset(out, 0, n * sizeof *out);
@@ -116,16 +123,19 @@ EVERY_MACHINE static void add_up(const double *factor, const float *const *x, in
         memcpy(out, x[only], n * sizeof *out);
         return;
     }
-    for (size_t at = 0; at < n; at += PART) {
-        const size_t m = n - at < PART ? n - at : PART;
-        for (size_t j = 0; j < m; j++)
-            sum[j] = 0;
-        for (int i = 0; i < count; i++)
-            if (factor[i] != 0)
-                for (size_t j = 0; j < m; j++)
-                    sum[j] += factor[i] * (double)x[i][at + j];
-        for (size_t j = 0; j < m; j++)
-            out[at + j] = (float)sum[j];
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        doubles sum = {0};
+        for (int i = 0; i < terms; i++)
+            sum += f[i] * LOAD(from[i] + j);
+        const floats rounded = __builtin_convertvector(sum, floats);
+        memcpy(out + j, &rounded, sizeof rounded);
+    }
+    for (; j < n; j++) {
+        double sum = 0;
+        for (int i = 0; i < terms; i++)
+            sum += f[i] * (double)from[i][j];
+        out[j] = (float)sum;
     }
 }
 

@@ -16,7 +16,10 @@
 #include "base/error.h"
 #include "merge/recipe.h"
 
-enum { MERGE_MODELS_MOST = 65, MERGE_BLOCK = 1 << 16 };
+enum {
+    MERGE_MODELS_MOST = 65,
+    MERGE_BLOCK = 1 << 14 /* a block of each of several inputs stays in a core's cache */
+};
 
 /* Reads elements [first, first + n) of one input's tensor as f32; called by many threads at once. `model` is the number in
    the recipe. e may be null. */

@@ -187,6 +187,7 @@ static size_t row_of_view(const struct merge_view *v, size_t r)
 static size_t first_unfit(const float *x, size_t n)
 {
     uint32_t largest = 0;
+#pragma omp simd reduction(max : largest)
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &x[i], sizeof bits);
