@@ -82,7 +82,7 @@ static int read_rule(struct reading *r, const yaml_node_t *node, const char *fil
         return merge_value_add(r->job->arena, v, filter, values, 1, r->e);
     if (node->type != YAML_SEQUENCE_NODE)
         return bad(r, node, "expected a number, a list of numbers, or a list of {filter, value}",
-                   "");
+                   scalar(node) ? scalar(node) : "");
     for (const yaml_node_item_t *i = node->data.sequence.items.start;
          i < node->data.sequence.items.top; i++) {
         const yaml_node_t *x = node_at(r, *i);
