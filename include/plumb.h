@@ -242,6 +242,8 @@ struct plumb_trace_options {
     void *progress_user;
     enum plumb_score score;
     const char *system; /* PLUMB_PRESET_CHAT: the system's message; null = none */
+    int permutation; /* r: place j of the prompt's list shows option (j + r) mod k; what is recorded
+                        stands at the options' own places. Letters only; 0 = their own order */
 };
 PLUMB_API struct plumb_trace_options plumb_trace_options_default(void); /* all zero */
 
@@ -389,6 +391,85 @@ PLUMB_API bool plumb_measurement_get(const plumb_measurement *measurement, size_
                                      struct plumb_measured *out);
 PLUMB_API bool plumb_measurement_find(const plumb_measurement *measurement, const char *key,
                                       struct plumb_measured *out);
+
+/* ---- Calibrating: the main job --------------------------------------------------------------- */
+
+/* A post-trained model against its own base: which temperature makes its confidence true?
+   docs/calibrators.md has the methods.
+
+     plumb_fit *fit;
+     struct plumb_method best;
+     if (plumb_fit_traces("base.trace", "post.trace", NULL, &fit, &error) == PLUMB_OK) {
+         if (plumb_fit_recommended(fit, &best))
+             printf("divide the logits by %g: %s\n", best.temperature, plumb_fit_reason(fit));
+         plumb_fit_write(fit, NULL, "calibration.json", &error);
+         plumb_fit_close(fit);
+     }
+*/
+struct plumb_fit_options {
+    bool labels;   /* also the methods that need right answers; then all are fitted on one part of
+                      the questions and judged on the other */
+    double split;  /* with labels: the share to fit on; 0.3 */
+    uint64_t seed; /* of split and resamples; 0 */
+    bool by_group; /* a temperature for each group, where the method fits one temperature */
+    int draws;     /* resamples for the intervals; 1000; 0 = none */
+    int threads;   /* 0 = as many as the process may use; results do not depend on it */
+    /* [n_permuted] traces of the post-trained model with other values of `permutation`: adds the
+       method "cape". plumb_fit_traces only. */
+    const char *const *permuted;
+    size_t n_permuted;
+};
+PLUMB_API struct plumb_fit_options plumb_fit_options_default(void);
+
+/* One method, fitted and, where right answers are known, judged. The texts live as long as the fit. */
+struct plumb_method {
+    const char *name;   /* "overlap": as plumb_fit_find and plumb_fit_write take it */
+    const char *words;  /* "overlap matching": for people */
+    const char *reason; /* why it could not be fitted; null where it was, and only then: */
+    bool labels_used;
+    double temperature; /* the logits are divided by it; NaN: the method fits something else */
+    bool at_limit;      /* the temperature ran to the end of 0.05 to 20: do not trust it */
+    size_t n_fit;       /* questions that it was fitted on; 0 where nothing is fitted */
+    size_t n_judged;    /* with a known answer; 0: all that follow are NaN */
+    double accuracy, ece_10, ece_15, aece_15, smece, brier;
+    double nll;               /* NaN for a method that gives the answer's probability alone */
+    double ece_low, ece_high; /* 95 % interval of ece_10 */
+};
+
+typedef struct plumb_fit plumb_fit;
+
+/* Fits every method that applies to two finished traces of the same questions, whatever their order.
+   `options` may be null. PLUMB_INPUT: no trace, different questions, presets, scores or orders of
+   the options; labels asked for where none are; fewer than two questions; equal logits everywhere.
+   Close the fit when done. */
+PLUMB_API int plumb_fit_traces(const char *base, const char *post,
+                               const struct plumb_fit_options *options, plumb_fit **out,
+                               struct plumb_error *error);
+/* The same from a table of recorded logits, a CSV: subject,index,gold,base_A,...,post_A,... */
+PLUMB_API int plumb_fit_table(const char *path, const struct plumb_fit_options *options,
+                              plumb_fit **out, struct plumb_error *error);
+PLUMB_API void plumb_fit_close(plumb_fit *fit); /* null is fine */
+
+PLUMB_API size_t plumb_fit_size(const plumb_fit *fit);
+/* Method i, in the order of the table, or the method of a name. False: there is none. */
+PLUMB_API bool plumb_fit_get(const plumb_fit *fit, size_t i, struct plumb_method *out);
+PLUMB_API bool plumb_fit_find(const plumb_fit *fit, const char *name, struct plumb_method *out);
+/* The method to use; without `labels` no right answer has a say in it. False: none can be
+   recommended, and the reason says why. */
+PLUMB_API bool plumb_fit_recommended(const plumb_fit *fit, struct plumb_method *out);
+/* Why, with the check of what the method assumes. Never null. */
+PLUMB_API const char *plumb_fit_reason(const plumb_fit *fit);
+/* The check failed: judge the method on labelled questions before you rely on it. */
+PLUMB_API bool plumb_fit_check_failed(const plumb_fit *fit);
+/* Share of the questions to which both models give the same answer. */
+PLUMB_API double plumb_fit_agreement(const plumb_fit *fit);
+/* What to beware of, a sentence each; null from the last on. */
+PLUMB_API const char *plumb_fit_warning(const plumb_fit *fit, size_t i);
+
+/* Writes calibration.json with the method of a name; null = the recommended one. PLUMB_INPUT: no such
+   method, one that was not fitted or is no calibrator. PLUMB_NO: none is recommended. */
+PLUMB_API int plumb_fit_write(const plumb_fit *fit, const char *method, const char *path,
+                              struct plumb_error *error);
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,7 @@ int plumb_trace_run(plumb_model *model, const char *questions, const char *out_p
     run.score = (enum trace_score)o.score;
     run.hidden_layers = o.hidden_layers;
     run.n_hidden = o.n_hidden;
+    run.permutation = o.permutation;
     run.shard = o.shard;
     run.shards = o.shards;
     run.progress = o.progress ? &progress : NULL;
