@@ -241,19 +241,20 @@ static size_t choose(struct risk_test *t, size_t n, const struct rows *r, enum r
     }
 }
 
-/* The smallest alpha, to three digits, at which the method finds a threshold. */
+/* The smallest alpha, to three digits, at which the method finds a threshold. Tried one by one: with alpha changes where a fixed
+   sequence begins, so a larger one may fail where a smaller one passes. */
 static double smallest_target(const struct rows *r, const struct risk_options *o,
                               struct risk_test *t, size_t n)
 {
-    double low = o->target_error, high = 1;
-    for (int i = 0; i < 20; i++) {
-        const double middle = (low + high) / 2;
+    for (int i = (int)floor(1000 * o->target_error) + 1; i < 1000; i++) {
+        const double alpha = i / 1000.;
         const bool found = o->method == RISK_SGR
-                               ? selective_guarantee(r, middle, o->delta).answered > 0
-                               : choose(t, n, r, o->method, middle, o->delta) != SIZE_MAX;
-        *(found ? &high : &low) = middle;
+                               ? selective_guarantee(r, alpha, o->delta).answered > 0
+                               : choose(t, n, r, o->method, alpha, o->delta) != SIZE_MAX;
+        if (found)
+            return alpha;
     }
-    return ceil(high * 1000) / 1000;
+    return 1;
 }
 
 int risk_control(const double *confidence, const uint8_t *wrong, size_t n,
@@ -313,6 +314,10 @@ static void words_of_nothing(const struct risk_choice *c, const struct risk_opti
              "target error that passes is %.3g; "
              "%.3g needs at least %zu answered questions without a mistake, and more with any.",
              c->n, c->smallest_target, o->target_error, c->labels_needed);
+    const size_t used = strlen(out);
+    if (c->n < c->labels_needed && used < size)
+        snprintf(out + used, size - used, " Labelled questions missing: %zu.",
+                 c->labels_needed - c->n);
 }
 
 void risk_words(const struct risk_choice *c, const struct risk_options *o, char *out, size_t size)

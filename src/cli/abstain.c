@@ -1,0 +1,161 @@
+/*
+ * abstain.c - `plumb abstain`: the verb, its options, and what its words share.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "abstain/risk_control.h"
+#include "cli/abstain.h"
+#include "cli/verb.h"
+
+#define AT(field) offsetof(struct abstain_options, field)
+static const struct option_row options[] = {
+    {0, "calibration", OPTION_TEXT, "FILE", AT(calibration),
+     "fit, compare: apply this calibration.json to the confidences first"},
+    {0, "target-error", OPTION_NUMBER, "RATE", AT(target_error),
+     "fit: at most this share of the answers may be wrong; 0.05"},
+    {0, "delta", OPTION_NUMBER, "P", AT(delta),
+     "fit: the guarantee may fail with this probability; 0.05"},
+    {0, "method", OPTION_CHOICE, "ltt|ltt-bonferroni|crc|sgr|plain", AT(method),
+     "fit: Learn then Test in a fixed sequence or with Bonferroni's correction, conformal risk "
+     "control of the joint rate, selection with guaranteed risk, or nothing guaranteed"},
+    {0, "caveat-error", OPTION_NUMBER, "RATE", AT(caveat_error),
+     "fit: a second, lower threshold at this rate; between the two answers carry a caveat"},
+    {0, "split-grid", OPTION_NUMBER, "SHARE", AT(split_grid),
+     "fit: take the thresholds to try from this share of the questions, and test on the others; "
+     "0: 0.00, 0.01, ..., 0.99, tested on all"},
+    {0, "seed", OPTION_SIZE, "N", AT(seed), "of the split: 0"},
+    {0, "sets", OPTION_TEXT, "lac|aps|raps", AT(sets),
+     "fit: also sets of options that hold the right one; needs all option probabilities"},
+    {0, "by-class", OPTION_FLAG, NULL, AT(by_class), "with --sets: a quantile for each option"},
+    {0, "alpha", OPTION_NUMBER, "RATE", AT(alpha),
+     "with --sets: how often a set may miss the right option; 0.1"},
+    {0, "words", OPTION_CHOICE, "icd203|ipcc|kent", AT(words),
+     "fit: the table of words for confidence"},
+    {0, "guess", OPTION_FLAG, NULL, AT(guess),
+     "apply: a declined question gets the best guess with its number"},
+    {'o', "output", OPTION_TEXT, "FILE", AT(output),
+     "fit: calibration.json with the threshold; apply: a line of JSON for each question"},
+    {0, "report", OPTION_TEXT, "FILE", AT(report),
+     "fit: one HTML page with the risk-coverage curves"},
+    {0, "force", OPTION_FLAG, NULL, AT(force),
+     "apply a calibration to another model, preset or precision than it was fitted for"},
+    {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
+    {0},
+};
+
+int abstain_open(const char *path, const char *calibration, const struct abstain_options *o,
+                 struct abstain_input *out, struct plumb_error *e)
+{
+    *out = (struct abstain_input){.path = path};
+    int status = scores_read(path, &out->scores, e);
+    if (status == PLUMB_OK && calibration) {
+        status = calibration_read(calibration, &out->calibration, e);
+        out->has_calibration = status == PLUMB_OK;
+        if (status == PLUMB_OK && !o->force)
+            status = out->scores.trace
+                         ? calibration_check(&out->calibration, &out->scores.trace->header, path, e)
+                         : error_set(e, PLUMB_INPUT,
+                                     "%s does not say which model and prompt it is of; add --force "
+                                     "if the calibration is for it",
+                                     path);
+        if (status == PLUMB_OK)
+            status =
+                calibrator_apply(&out->calibration.calibrator, &out->scores, &out->calibrated, e);
+    }
+    if (status == PLUMB_OK)
+        status = signals_create(&out->scores, out->calibrated.arena ? &out->calibrated : NULL,
+                                &out->signals, e);
+    return status;
+}
+
+void abstain_close(struct abstain_input *in)
+{
+    signals_free(&in->signals);
+    if (in->calibrated.arena)
+        scores_free(&in->calibrated);
+    scores_free(&in->scores);
+    if (in->has_calibration)
+        calibration_free(&in->calibration);
+    *in = (struct abstain_input){0};
+}
+
+static int check_options(const struct abstain_options *o, struct plumb_error *e)
+{
+    if (!(o->split_grid >= 0 && o->split_grid < 1))
+        return error_set(e, PLUMB_INPUT, "--split-grid %g: expected a share from 0 to below 1",
+                         o->split_grid);
+    if (o->caveat_error != 0 && !(o->caveat_error > o->target_error && o->caveat_error < 1))
+        return error_set(e, PLUMB_INPUT,
+                         "--caveat-error %g: expected more than the target error %g and less than "
+                         "1",
+                         o->caveat_error, o->target_error);
+    if (o->by_class && !o->sets)
+        return error_set(e, PLUMB_INPUT, "--by-class needs --sets");
+    return PLUMB_OK;
+}
+
+static int act(const struct abstain_options *o, const struct operands *w, struct plumb_error *e)
+{
+    const char *word = w->words[0];
+    int status = check_options(o, e);
+    if (status != PLUMB_OK)
+        return status;
+    if (strcmp(word, "fit") == 0 && w->count == 2)
+        return abstain_fit(o, w->words[1], e);
+    if (strcmp(word, "apply") == 0 && w->count == 3)
+        return abstain_apply(o, w->words[1], w->words[2], e);
+    if (strcmp(word, "compare") == 0 && w->count >= 2)
+        return abstain_compare(o, w->words + 1, w->count - 1, e);
+    return error_set(e, PLUMB_INPUT,
+                     "'%.40s' with %d files; expected fit TRACE, apply CALIBRATION TRACE or "
+                     "compare TRACE...",
+                     word, w->count - 1);
+}
+
+static int run(int argc, char **argv)
+{
+    const struct risk_options risk = risk_options_default();
+    struct abstain_options o = {
+        .target_error = risk.target_error, .delta = risk.delta, .alpha = 0.1};
+    struct operands words;
+    struct plumb_error e = {0};
+    int status;
+    if (!verb_parse(&verb_abstain, argc, argv, &o, 1, 1 << 20, &words, &status))
+        return status;
+    status = act(&o, &words, &e);
+    if (status == PLUMB_OK || (status == PLUMB_NO && !*e.message))
+        return status;
+    return verb_fail(&verb_abstain, &e);
+}
+
+static const char *const synopses[] = {
+    "fit TRACE [--calibration FILE] [--target-error RATE] [options] -o FILE",
+    "apply CALIBRATION TRACE [options]", "compare TRACE... [options]", NULL};
+static const char *const examples[][2] = {
+    {"plumb abstain fit post.trace --calibration calibration.json --target-error 0.2 -o "
+     "abstain.json",
+     "the lowest confidence at which at most 20 % of the answers are wrong, with 95 % probability"},
+    {"plumb abstain apply abstain.json new.trace -o answers.jsonl",
+     "answer, answer with a caveat, or decline each question"},
+    {"plumb abstain compare post.trace --calibration calibration.json",
+     "which source of confidence tells right from wrong best"},
+    {NULL},
+};
+const struct verb verb_abstain = {
+    .name = "abstain",
+    .summary = "know when the model is guessing: thresholds with a guaranteed error rate",
+    .synopses = synopses,
+    .description =
+        "fit chooses, on labelled questions, the confidence from which a model may answer so that "
+        "its error rate is bounded, and says what is guaranteed, for what, and when it stops being "
+        "true. The questions must not be those that the calibration was fitted on with labels.\n"
+        "apply decides for every question of a trace: an answer, an answer with a caveat, or none. "
+        "It always counts answered, wrong and declined together.\n"
+        "compare measures the sources of confidence that one pass gives: option probability, "
+        "margin, entropy, option mass.\n"
+        "Exit status 1: no threshold meets the target; it then abstains on everything.",
+    .options = options,
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,39 @@
+/*
+ * abstain.h - what the words of `plumb abstain` share: options, and a trace as confidences.
+ */
+#ifndef CLI_ABSTAIN_H
+#define CLI_ABSTAIN_H
+
+#include "abstain/signal.h"
+#include "calibrate/calibration.h"
+#include "cli/options.h"
+
+struct abstain_options {
+    struct common_options common;
+    const char *calibration, *output, *report, *sets, *layers;
+    double target_error, delta, caveat_error, split_grid, alpha;
+    size_t seed;
+    int method, words, folds, by, model, draws, threads;
+    bool by_class, guess, force, json, probe;
+};
+
+/* A file of recorded answers, through a calibration where there is one. */
+struct abstain_input {
+    const char *path;
+    struct scores scores, calibrated;
+    struct calibration calibration;
+    bool has_calibration;
+    struct signals signals;
+};
+/* calibration: null, or the file to apply first; it must be for this trace unless --force. */
+int abstain_open(const char *path, const char *calibration, const struct abstain_options *o,
+                 struct abstain_input *out, struct plumb_error *e);
+void abstain_close(struct abstain_input *in);
+
+/* Each returns the exit status; PLUMB_NO without a message: done, and the answer is no. */
+int abstain_fit(const struct abstain_options *o, const char *trace, struct plumb_error *e);
+int abstain_apply(const struct abstain_options *o, const char *calibration, const char *trace,
+                  struct plumb_error *e);
+int abstain_compare(const struct abstain_options *o, char **traces, int n, struct plumb_error *e);
+
+#endif
