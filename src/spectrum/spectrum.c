@@ -42,6 +42,36 @@ int spectrum_exceeds(const struct spectrum_item *i, enum spectrum_null null,
     return fabs(excess) <= fmax(reach, 1e-5) ? 0 : excess < 0 ? -1 : 1;
 }
 
+void spectrum_summarise(const struct spectrum *s, enum spectrum_module module,
+                        struct spectrum_summary *out)
+{
+    *out = (struct spectrum_summary){0};
+    for (size_t k = 0; k < s->n; k++) {
+        const struct spectrum_item *i = &s->items[k];
+        if (i->module != module)
+            continue;
+        out->n++;
+        out->with_control += i->draws > 0;
+        out->change += i->change;
+        for (int v = 0; v < SPECTRUM_STATISTICS; v++) {
+            out->measured[v] += i->measured[v];
+            for (int null = 0; null < SPECTRUM_NULLS && i->draws > 0; null++) {
+                const int side =
+                    spectrum_exceeds(i, (enum spectrum_null)null, (enum spectrum_statistic)v);
+                out->mean[null][v] += i->mean[null][v];
+                out->above[null][v] += side > 0;
+                out->below[null][v] += side < 0;
+            }
+        }
+    }
+    out->change /= (double)out->n; /* NaN where there are none */
+    for (int v = 0; v < SPECTRUM_STATISTICS; v++) {
+        out->measured[v] /= (double)out->n;
+        for (int null = 0; null < SPECTRUM_NULLS; null++)
+            out->mean[null][v] /= (double)out->with_control;
+    }
+}
+
 /* ---- one matrix ---- */
 
 /* Every draw has a stream of its own, whatever else is computed. */

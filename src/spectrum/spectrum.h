@@ -78,4 +78,13 @@ double spectrum_excess(const struct spectrum_item *i, enum spectrum_null null,
 int spectrum_exceeds(const struct spectrum_item *i, enum spectrum_null null,
                      enum spectrum_statistic s);
 
+/* Means over the matrices of one module, all layers; n 0: there are none. */
+struct spectrum_summary {
+    size_t n, with_control;
+    double change, measured[SPECTRUM_STATISTICS], mean[SPECTRUM_NULLS][SPECTRUM_STATISTICS];
+    size_t above[SPECTRUM_NULLS][SPECTRUM_STATISTICS], below[SPECTRUM_NULLS][SPECTRUM_STATISTICS];
+};
+void spectrum_summarise(const struct spectrum *s, enum spectrum_module module,
+                        struct spectrum_summary *out);
+
 #endif
