@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -133,6 +134,10 @@ static int begin_file(const struct model_writer *w, struct part *p, const struct
                       size_t data, struct plumb_error *e)
 {
     p->bytes = header->size + data;
+    struct rlimit most; /* asked for first: beyond it the system does not fail, it kills */
+    if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur != RLIM_INFINITY &&
+        p->bytes > most.rlim_cur)
+        return error_system(e, EFBIG, "write", w->path);
     const int failed = posix_fallocate(p->fd, 0, (off_t)p->bytes);
     /* A file system that cannot reserve says so; then the writes themselves will tell. */
     if (failed == ENOSPC || failed == EFBIG || failed == EDQUOT)
@@ -309,6 +314,10 @@ static int open_gguf(struct model_writer *w, const struct model *like,
                                            "general.file_type",
                                            "general.quantization_version",
                                            NULL};
+    if (file_exists(
+            w->path)) /* as with folders: nothing of the user's is replaced, an input least of all */
+        return error_set(e, PLUMB_INPUT, "%s is there already; remove it or choose another name",
+                         w->path);
     int status = file_writer_open(w->path, &w->file, e);
     if (status != PLUMB_OK)
         return status;

@@ -21,7 +21,7 @@ static char folder[] = "/tmp/plumb-golden-XXXXXX", home[1024];
 static struct tensors golden;
 
 /* The model that a configuration gives, written to `out`. */
-static void merge(const char *name, const char *out, int threads)
+static void merge(const char *name, const char *out, int threads, size_t shard_bytes)
 {
     char path[256];
     struct plumb_error e = {0};
@@ -43,7 +43,7 @@ static void merge(const char *name, const char *out, int threads)
     if (merge_plan_create(&job.recipe, (const struct model *const *)models, job.n_paths, job.like,
                           &plan, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
-    const struct merge_write_options o = {.threads = threads};
+    const struct merge_write_options o = {.threads = threads, .shard_bytes = shard_bytes};
     if (merge_write(&plan, out, &o, &report, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
     merge_plan_free(&plan);
@@ -68,13 +68,11 @@ static int64_t ordered(const struct tensor *x, size_t i)
 /* The written file, tensor by tensor, within one unit of the last place of its type. */
 static void compare(const char *name, const char *out)
 {
-    char path[320];
     struct plumb_error e = {0};
     struct tensors found;
     size_t compared = 0;
-    snprintf(path, sizeof path, "%s/model.safetensors", out);
     assert_int_equal(tensors_init(&found, &e), PLUMB_OK);
-    if (safetensors_open(path, &found, NULL, &e) != PLUMB_OK)
+    if (safetensors_open_folder(out, &found, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
     for (size_t t = 0; t < golden.count; t++) {
         const struct tensor *expected = &golden.items[t];
@@ -120,11 +118,22 @@ static void every_method_is_its_formula_to_one_unit(void **state)
         char one[128], three[128];
         snprintf(one, sizeof one, "%s/%s", folder, cases[i]);
         snprintf(three, sizeof three, "%s/%s-3", folder, cases[i]);
-        merge(cases[i], one, 1);
+        merge(cases[i], one, 1, 0);
         compare(cases[i], one);
-        merge(cases[i], three, 3);
+        merge(cases[i], three, 3, 0);
         assert_same_bytes(one, three);
     }
+}
+
+static void shards_hold_the_same_tensors(void **state)
+{
+    (void)state;
+    char out[128], index[192];
+    snprintf(out, sizeof out, "%s/shards", folder);
+    merge("slerp", out, 2, 1000);
+    compare("slerp", out);
+    snprintf(index, sizeof index, "%s/model.safetensors.index.json", out);
+    assert_true(file_exists(index));
 }
 
 static int start(void **state)
@@ -153,6 +162,7 @@ static int finish(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_method_is_its_formula_to_one_unit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_method_is_its_formula_to_one_unit),
+                                       cmocka_unit_test(shards_hold_the_same_tensors)};
     return cmocka_run_group_tests(tests, start, finish);
 }
