@@ -119,7 +119,8 @@ static int make_traces(void **state)
 
 static int remove_traces(void **state)
 {
-    static const char *const names[] = {"base", "post", "mute", "daca", "c.json", "real"};
+    static const char *const names[] = {"base", "post", "mute", "daca",     "c.json",   "real",
+                                        "o",    "o2",   "ob",   "o.shift1", "o.shift2", "o.shift3"};
     char path[128];
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -170,7 +171,7 @@ static void json_has_what_is_promised(void **state)
     if (json_parse(out, strlen(out), "output", &d, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
     const struct json root = json_root(d), methods = json_get(root, "methods");
-    assert_int_equal(json_size(methods), 17);
+    assert_int_equal(json_size(methods), 18);
     for (struct json_iterator i = json_each(methods); json_next(&i);)
         for (size_t m = 0; m < sizeof members / sizeof *members; m++)
             if (json_kind(json_get(i.value, members[m])) == JSON_ABSENT)
@@ -256,6 +257,37 @@ static void the_last_lens_is_the_models_own_answer(void **state)
     says("base and post-trained model are the same model");
 }
 
+/* The demonstration's model over some questions, in every order of their options and fitted with CAPE. */
+static void all_orders_are_traced_and_averaged(void **state)
+{
+    (void)state;
+    assert_int_equal(plumb("trace $PLUMB_DEMO/post $PLUMB_DEMO/test.jsonl --limit 60 -o $D/o "
+                           "--permute cyclic --json --quiet"),
+                     0);
+    says("/o.shift3\"");
+    assert_int_equal(plumb("trace $PLUMB_DEMO/post $PLUMB_DEMO/test.jsonl --limit 60 -o $D/o2 "
+                           "--permute 2 --quiet; cmp $D/o2 $D/o.shift2"),
+                     0);
+    assert_int_equal(plumb("trace $PLUMB_DEMO/base $PLUMB_DEMO/test.jsonl --limit 60 -o $D/ob "
+                           "--quiet"),
+                     0);
+    assert_int_equal(plumb("fit --base $D/ob --post $D/o --permuted $D/o.shift* --draws 0"), 0);
+    says("CAPE: mean over 4 orders of the options; it changes");
+    says("of 60 answers");
+    assert_int_equal(plumb("fit --base $D/ob --post $D/o --permuted $D/o.shift* --draws 0 --use "
+                           "cape -o $D/c.json"),
+                     2);
+    says("cannot be written as a calibration");
+    assert_int_equal(plumb("fit --base $D/ob --post $D/o --permuted $D/o2 $D/o.shift2"), 2);
+    says("the same order");
+    assert_int_equal(plumb("fit --base $D/ob --post $D/o $D/o.shift1"), 2);
+    says("--permuted");
+    assert_int_equal(plumb("trace $PLUMB_DEMO/post $PLUMB_DEMO/test.jsonl --limit 60 -o $D/o3 "
+                           "--permute 4"),
+                     2);
+    says("expected cyclic, or a number from 0 to 3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +295,7 @@ int main(void)
         cmocka_unit_test(json_has_what_is_promised),
         cmocka_unit_test(a_calibration_goes_through_its_file),
         cmocka_unit_test(bad_input_is_status_two_with_its_reason),
+        cmocka_unit_test(all_orders_are_traced_and_averaged),
         cmocka_unit_test(the_last_lens_is_the_models_own_answer),
     };
     return cmocka_run_group_tests(tests, make_traces, remove_traces);
