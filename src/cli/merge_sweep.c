@@ -32,12 +32,19 @@ static void value_cell(struct table *t, const struct frontier_value *v)
 }
 
 /* In points of a hundred: "-1.2 [-2.3,-0.1]". */
-static void gap_cell(struct table *t, const struct frontier_gap *g)
+static const char *gap_words(const struct frontier_gap *g, char out[64])
 {
     if (isnan(g->low))
-        table_cell(t, "%+.1f", 100 * g->difference);
+        snprintf(out, 64, "%+.1f", 100 * g->difference);
     else
-        table_cell(t, "%+.1f [%+.1f,%+.1f]", 100 * g->difference, 100 * g->low, 100 * g->high);
+        snprintf(out, 64, "%+.1f [%+.1f,%+.1f]", 100 * g->difference, 100 * g->low, 100 * g->high);
+    return out;
+}
+
+static void gap_cell(struct table *t, const struct frontier_gap *g)
+{
+    char words[64];
+    table_cell(t, "%s", gap_words(g, words));
 }
 
 static void side_cells(struct table *t, const struct frontier_side *s)
@@ -128,6 +135,22 @@ static void print_picks(const struct frontier *f, enum frontier_rule chosen)
     }
 }
 
+/* What the pick has over what costs nothing. */
+static void print_against_control(const struct frontier *f, enum frontier_rule chosen)
+{
+    const size_t i = f->picked[chosen];
+    const struct frontier_gap *raw = f->points[i].over_control,
+                              *after = f->points[i].tempered.over_post;
+    char a[64], b[64], c[64], d[64];
+    if (i == f->post)
+        return;
+    printf("t = %s against POST with a temperature: accuracy %s, ECE %s;\n"
+           "with a temperature of its own, too: ECE %s, NLL %s\n",
+           f->points[i].name, gap_words(&raw[FRONTIER_ACCURACY], a),
+           gap_words(&raw[FRONTIER_ECE_10], b), gap_words(&after[FRONTIER_ECE_10], c),
+           gap_words(&after[FRONTIER_NLL], d));
+}
+
 static int print_text(const struct merge_sweep_job *job, const struct frontier *f,
                       const char *report, struct plumb_error *e)
 {
@@ -143,6 +166,7 @@ static int print_text(const struct merge_sweep_job *job, const struct frontier *
     printf("\n");
     print_superior(f);
     print_picks(f, job->pick);
+    print_against_control(f, job->pick);
     printf("Report: %s\n", report);
     return PLUMB_OK;
 }

@@ -99,10 +99,15 @@ static void chapter_result(struct page *p, const struct frontier_page *in)
     if (superior == 0)
         page_text(p, "No point is more accurate than both parents and better calibrated than "
                      "POST.");
+    else if (supported == 0)
+        page_text(p,
+                  "Points that are more accurate than both parents and better calibrated than "
+                  "POST: %zu. The questions are too few to say so of any of them.",
+                  superior);
     else
         page_text(p,
                   "Points that are more accurate than both parents and better calibrated than "
-                  "POST: %zu. Of these the questions are enough to say so of %zu.",
+                  "POST: %zu. Of these, %zu are measurably so.",
                   superior, supported);
     picks_table(p, f);
 }
@@ -320,7 +325,6 @@ static void chapter_curves(struct page *p, const struct frontier_page *in)
     } else {
         page_fail(p);
     }
-    page_table_folded(p, "All values", t);
     grid_destroy(t);
     mem_free(rooms);
 }
@@ -329,7 +333,7 @@ static void chapter_curves(struct page *p, const struct frontier_page *in)
 
 static void gap_cell(struct grid *t, const struct frontier_gap *g)
 {
-    grid_value(t, g->difference, g->low, g->high, 4);
+    grid_value(t, g->difference, g->low, g->high, 3);
 }
 
 static void chapter_differences(struct page *p, const struct frontier_page *in)
@@ -339,14 +343,15 @@ static void chapter_differences(struct page *p, const struct frontier_page *in)
     page_chapter(p, "differences", "Against the parents");
     page_text(p, "What two models share, the hardness of the questions above all, cancels in a "
                  "difference. Where the interval holds 0 the questions are too few to tell the "
-                 "two apart. The last two columns are what a merge has over the control, before "
-                 "and after a temperature of its own.");
+                 "two apart. The last three columns are what a merge has over the control: before "
+                 "a temperature of its own, and after it.");
     grid_column(t, "t", GRID_TEXT);
     grid_column(t, "accuracy, less base's", GRID_NUMBER);
     grid_column(t, "accuracy, less post's", GRID_NUMBER);
     grid_column(t, "ECE, less post's", GRID_NUMBER);
     grid_column(t, "ECE, less the control's", GRID_NUMBER);
-    grid_column(t, "ECE after temperature, less the control's", GRID_NUMBER);
+    grid_column(t, "the same after temperature", GRID_NUMBER);
+    grid_column(t, "log loss, so", GRID_NUMBER);
     for (size_t i = 0; i < f->n; i++) {
         const struct frontier_point *x = &f->points[i];
         grid_text(t, x->name);
@@ -355,6 +360,7 @@ static void chapter_differences(struct page *p, const struct frontier_page *in)
         gap_cell(t, &x->raw.over_post[FRONTIER_ECE_10]);
         gap_cell(t, &x->over_control[FRONTIER_ECE_10]);
         gap_cell(t, &x->tempered.over_post[FRONTIER_ECE_10]);
+        gap_cell(t, &x->tempered.over_post[FRONTIER_NLL]);
     }
     page_table(p, t);
     grid_destroy(t);
