@@ -94,10 +94,12 @@ static int run(const struct question_set *questions, int shift, const char *name
 
 static struct trace record(const struct question_set *questions, int shift, const char *name)
 {
-    struct trace t = {0};
+    struct trace t;
     struct plumb_error e = {0};
     unlink(path_of(name));
-    if (run(questions, shift, name, &e) || trace_open(path_of(name), &t, &e))
+    if (run(questions, shift, name, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    if (trace_open(path_of(name), &t, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
     return t;
 }
