@@ -201,7 +201,7 @@ def main():
     parser.add_argument('--plumb', help='the program; without it no embedded pair')
     parser.add_argument('--questions', default='demo', help='folder of calibration.jsonl and test.jsonl')
     parser.add_argument('--models', default='demo', help='folder of base, post-light, post')
-    parser.add_argument('--work', default='/tmp/label-free', help='folder for merges and traces')
+    parser.add_argument('--work', default='/tmp/label-free', help='folder for merges and traces; take a new one when models change')
     parser.add_argument('--development-only', action='store_true')
     o = parser.parse_args()
     recorded = families.Recorded(o.pairs)
