@@ -140,8 +140,8 @@ const struct verb verb_demo = {
                    "500 questions without answers, makes "
                    "the second one's confidence true, and judges it on 1,500 other questions. "
                    "Needs no other file and no network.\n"
-                   "The questions are about countries, regions and currencies; the models have "
-                   "never been told their answers.",
+                   "The questions are about countries and their regions; the models have never been "
+                   "told their answers.",
     .options = options,
     .examples = examples,
     .run = run,

@@ -184,7 +184,7 @@ static void show_text(const struct merge_job *job, struct model *const *models, 
     printf("tokenizer, chat template and generation settings: those of %s\n",
            model_name(tokenizer));
     if (!isnan(report->relative_change))
-        printf("the models differ by |b - a| / |a| = %.4g; their least similar tensor is %s "
+        printf("the models differ by |b - a| / |a| = %.4g; their least similar tensor is\n%s "
                "(cosine %.6f)\n",
                report->relative_change, report->smallest_name, report->smallest_cosine);
     if (job->recipe.method == MERGE_SLERP)
