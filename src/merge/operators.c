@@ -12,13 +12,6 @@
 
 #include "base/random.h"
 
-/* The loops below are compiled for AVX2 too; without fused multiply-add, so that both give the same bits. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define EVERY_MACHINE __attribute__((target_clones("avx2", "default")))
-#else
-#define EVERY_MACHINE
-#endif
-
 void merge_failure_note(struct merge_failure *f, size_t block, int status,
                         const struct plumb_error *error)
 {

@@ -396,8 +396,15 @@ int model_writer_put(struct model_writer *w, size_t i, size_t offset, const void
     return status;
 }
 
+/* Compiled for AVX2 too; whole numbers, so that both give the same bits. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define EVERY_MACHINE __attribute__((target_clones("avx2", "default")))
+#else
+#define EVERY_MACHINE
+#endif
+
 /* f32_to_bf16 (dtype.h) without a branch, so that the loop is done several elements at a time. */
-static void round_to_bf16(const float *x, size_t n, uint16_t *out)
+EVERY_MACHINE static void round_to_bf16(const float *x, size_t n, uint16_t *out)
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
