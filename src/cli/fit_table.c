@@ -128,7 +128,7 @@ static void print_legend(const struct fit *f, FILE *to)
 {
     fputs("  fitted: temperature or number of parameters (! at its limit)", to);
     if (is_judged(f))
-        fputs(". ECE: 10 bins", to);
+        fputs(". ECE: 10 bins; 95 %: basic bootstrap", to);
     fputs("\n", to);
     const struct fit_result *cape = fit_find(f, METHOD_CAPE);
     char changed[32], judged[32];
