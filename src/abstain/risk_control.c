@@ -309,11 +309,16 @@ int risk_control(const double *confidence, const uint8_t *wrong, size_t n,
 static void words_of_nothing(const struct risk_choice *c, const struct risk_options *o, char *out,
                              size_t size)
 {
+    char smallest[64];
+    if (c->smallest_target < 1)
+        snprintf(smallest, sizeof smallest, "the smallest target error that passes is %.3g",
+                 c->smallest_target);
+    else
+        snprintf(smallest, sizeof smallest, "no target error below 1 passes");
     snprintf(out, size,
-             "No threshold passes: abstain on everything. With these %zu questions the smallest "
-             "target error that passes is %.3g; "
+             "No threshold passes: abstain on everything. With these %zu questions %s; "
              "%.3g needs at least %zu answered questions without a mistake, and more with any.",
-             c->n, c->smallest_target, o->target_error, c->labels_needed);
+             c->n, smallest, o->target_error, c->labels_needed);
     const size_t used = strlen(out);
     if (c->n < c->labels_needed && used < size)
         snprintf(out + used, size - used, " Labelled questions missing: %zu.",
