@@ -94,6 +94,9 @@ PLUMB_API int plumb_trace_hidden_layers(const plumb_trace *trace);
 PLUMB_API int plumb_trace_hidden_size(const plumb_trace *trace);
 PLUMB_API int plumb_trace_groups(const plumb_trace *trace);
 
+/* By how much the prompts shifted the order of the options; 0 = their own order. */
+PLUMB_API int plumb_trace_permutation(const plumb_trace *trace);
+
 /* The arrays; views into the file, null where the trace was recorded without. */
 
 /* [N, K] final option logits, or the scores of option texts; -inf behind an item's last option. */

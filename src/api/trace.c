@@ -109,6 +109,11 @@ const int32_t *plumb_trace_group_indices(const plumb_trace *trace)
     return trace->trace.group;
 }
 
+int plumb_trace_permutation(const plumb_trace *trace)
+{
+    return trace->trace.header.permutation;
+}
+
 const char *plumb_trace_group_name(const plumb_trace *trace, int i)
 {
     const struct trace_header *h = &trace->trace.header;

@@ -37,6 +37,8 @@ static void tell_run(struct description *d, const struct trace_header *h)
     if (h->chat_hash)
         description_text(d, "chat template", "chat_hash", h->chat_hash);
     description_text(d, "score", "score", trace_score_name(h->score));
+    if (h->permutation)
+        description_number(d, "options shifted by", "permutation", h->permutation, NULL);
     description_text(d, "program", "program", h->program);
 }
 

@@ -169,6 +169,10 @@ static void another_order_of_the_options_adds_cape(void **state)
     o.draws = 0;
     o.permuted = permuted;
     o.n_permuted = 1;
+    plumb_trace *shifted;
+    assert_int_equal(plumb_trace_open(paths[SHIFTED], &shifted, &error), PLUMB_OK);
+    assert_int_equal(plumb_trace_permutation(shifted), 1);
+    plumb_trace_close(shifted);
     plumb_fit *f = fit(&o);
     assert_true(plumb_fit_find(f, "cape", &m));
     assert_true(isnan(m.temperature) && !isnan(m.ece_10) && !isnan(m.nll));
