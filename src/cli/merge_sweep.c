@@ -321,6 +321,9 @@ static int trace_points(const struct merge_sweep_job *job, struct frontier_sweep
         status = frontier_trace(s, plan, e);
         progress_line_end(&line);
     }
+    s->task = s->test = NULL; /* what it pointed to ends here */
+    s->run.progress = s->model.progress = NULL;
+    s->user = NULL;
     questions_free(&test);
     questions_free(&task);
     return status;
