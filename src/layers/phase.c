@@ -41,36 +41,53 @@ static void choose(const struct curve *c, int *plateau, int *peak)
             *peak = l;
 }
 
-/* Every draw chooses its own layers. */
+/* By how much a draw's differences ECE_l - ECE_L, l on the plateau, differ from the sample's: the extremes over l. */
+static void extremes(const struct curve *draw, const struct curve *whole, int plateau,
+                     double *least, double *most)
+{
+    const int last = whole->p->layers;
+    *least = *most = 0;
+    for (int l = plateau; l < last; l++) {
+        const double shift = value_at(draw, l, PROFILE_ECE) - value_at(draw, last, PROFILE_ECE) -
+                             (value_at(whole, l, PROFILE_ECE) - value_at(whole, last, PROFILE_ECE));
+        *least = l == plateau ? shift : fmin(*least, shift);
+        *most = l == plateau ? shift : fmax(*most, shift);
+    }
+}
+
+static struct interval percentiles(double *draws, size_t n, double confidence)
+{
+    return interval_percentile(draws, interval_sort(draws, n), confidence);
+}
+
 static int resample(const struct profile *p, struct phase *out, struct plumb_error *e)
 {
     const size_t draws = (size_t)p->options.draws;
+    const struct curve whole = {p, NULL};
     size_t same_plateau = 0, same_peak = 0;
-    double *drop = mem_array(draws, 2 * sizeof *drop), *change = drop ? drop + draws : NULL;
-    if (!drop)
+    double *least = mem_array(draws, 3 * sizeof *least);
+    double *most = least ? least + draws : NULL, *change = least ? least + 2 * draws : NULL;
+    if (!least)
         return error_memory(e, "the margin of the phases");
     for (size_t d = 0; d < draws; d++) {
         const struct curve c = {p, &d};
         int plateau, peak;
         choose(&c, &plateau, &peak);
-        drop[d] = value_at(&c, peak, PROFILE_ECE) - value_at(&c, p->layers, PROFILE_ECE);
-        change[d] =
-            value_at(&c, p->layers, PROFILE_ACCURACY) - value_at(&c, out->peak, PROFILE_ACCURACY);
         same_plateau += plateau == out->plateau;
         same_peak += peak == out->peak;
+        extremes(&c, &whole, out->plateau, &least[d], &most[d]);
+        change[d] =
+            value_at(&c, p->layers, PROFILE_ACCURACY) - value_at(&c, out->peak, PROFILE_ACCURACY);
     }
-    struct interval i =
-        interval_percentile(drop, interval_sort(drop, draws), p->options.confidence);
-    i = interval_basic(i, out->drop.value, -1, 1);
-    out->drop.low = i.low;
-    out->drop.high = i.high;
-    i = interval_percentile(change, interval_sort(change, draws), p->options.confidence);
+    out->margin = percentiles(most, draws, p->options.confidence).high;
+    out->drop.low = out->drop.value - out->margin;
+    out->drop.high = out->drop.value - percentiles(least, draws, p->options.confidence).low;
+    const struct interval i = percentiles(change, draws, p->options.confidence);
     out->accuracy_change.low = i.low;
     out->accuracy_change.high = i.high;
     out->plateau_share = (double)same_plateau / (double)draws;
     out->peak_share = (double)same_peak / (double)draws;
-    out->margin = out->drop.value - out->drop.low;
-    mem_free(drop);
+    mem_free(least);
     return PLUMB_OK;
 }
 
@@ -161,12 +178,20 @@ void phase_words(const struct phase *p, struct buffer *b)
     case PHASE_ACCURACY_MOVES:
         buffer_printf(b, " No correction phase: ECE falls by ");
         say_interval(b, &p->drop);
-        buffer_printf(b, ", but accuracy moves too");
+        buffer_printf(b, fmin(fabs(p->accuracy_change.low), fabs(p->accuracy_change.high)) <=
+                                     SAME_ACCURACY ||
+                                 p->accuracy_change.low * p->accuracy_change.high <= 0
+                             ? ", but accuracy may move too: more questions would tell"
+                             : ", but accuracy moves too");
         break;
     case PHASE_CHANCE:
     case PHASE_VERDICTS:
     default:
         break;
     }
-    buffer_printf(b, "; accuracy changes by %+.1f points.", 100 * p->accuracy_change.value);
+    buffer_printf(b, "; accuracy changes by %+.1f points", 100 * p->accuracy_change.value);
+    if (p->drawn)
+        buffer_printf(b, " [%+.1f, %+.1f]", 100 * p->accuracy_change.low,
+                      100 * p->accuracy_change.high);
+    buffer_printf(b, ".");
 }

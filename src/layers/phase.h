@@ -6,8 +6,10 @@
  *   l_s = first layer with acc_l >= 0.95 acc_L                 start of the plateau
  *   l_p = argmax over l >= l_s of ECE_l, ties the first        peak of miscalibration
  *   correction phase (l_p, L] if ECE_L < ECE_lp - margin and |acc_L - acc_lp| <= 0.01
- * The interval of the drop ECE_lp - ECE_L is the basic bootstrap interval in which every draw chooses its own l_s and l_p,
- * so that the luck of choosing the largest of many noisy values is in it; margin = drop - its lower end. Where the final
+ * The margin takes into account that the peak was chosen, as the largest of many noisy values: it is the upper quantile,
+ * over the draws, of the largest of (ECE_l - ECE_L)* - (ECE_l - ECE_L) over all layers l of the plateau, a simultaneous
+ * bound (the bootstrap of a maximum; Efron and Tibshirani 1993 for the draws). The interval of the drop is that of all
+ * layers at once, so it holds for the chosen one. Where the final
  * accuracy is not above guessing there is no plateau, and no phase is claimed.
  */
 #ifndef LAYERS_PHASE_H

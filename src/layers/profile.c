@@ -367,6 +367,9 @@ static int check(const struct reading *r, const struct profile_options *o, struc
                          "%d draws and confidence %g: expected 0 or more, and a "
                          "share between 0 and 1",
                          o->draws, o->confidence);
+    if (r->n > UINT32_MAX)
+        return error_set(e, PLUMB_INPUT, "%s: %zu questions; at most %u can be resampled", r->name,
+                         r->n, UINT32_MAX);
     if (r->k < 1 || r->k > MOST_OPTIONS || r->layers < 1)
         return error_set(e, PLUMB_INPUT,
                          "%s: %d options and %d layers: expected 1 to %d, and a layer", r->name,

@@ -131,12 +131,13 @@ static void chapter_found(struct page *p, const struct layers_report *in)
         page_key(p, names[i], v->value, v->low, v->high, 3);
     }
     page_keys_end(p);
-    page_text(p, "%s",
-              "The plateau begins at the first layer with 95 % of the final accuracy; the peak "
-              "is the layer of the largest ECE from there on. A correction phase is claimed "
-              "where the drop of ECE from the peak to the end is above its margin (every "
-              "resample chooses its own peak) and accuracy stays within one point. The rules "
-              "are plumb's own.");
+    page_text(
+        p, "%s",
+        "The plateau begins at the first layer with 95 % of the final accuracy; the peak is the "
+        "layer of the largest ECE from there on. A correction phase is claimed where the drop "
+        "of ECE from the peak to the end is above its margin (which bounds all layers of the "
+        "plateau at once, because the peak was chosen among them) and accuracy stays within "
+        "one point. The rules are plumb's own.");
     page_text(p, "%s", layers_trap);
 }
 

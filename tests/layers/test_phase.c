@@ -61,7 +61,7 @@ static void noise_alone_is_no_correction(void **state)
     (void)state;
     enum { SEEDS = 40 };
     double accuracy[12], confidence[12];
-    int claimed = 0;
+    int claimed = 0, beyond = 0;
     for (int l = 0; l < 12; l++) {
         accuracy[l] = l < 4 ? 0.25 : 0.7;
         confidence[l] = l < 4 ? 0.3 : 0.72;
@@ -70,9 +70,13 @@ static void noise_alone_is_no_correction(void **state)
         const struct found f = planted(400, 12, accuracy, confidence, seed);
         assert_true(f.phase.plateau >= 5);
         claimed += f.phase.verdict == PHASE_CORRECTION;
+        beyond += f.phase.drop.value > f.phase.margin && f.phase.margin > 0;
     }
-    print_message("%d of %d seeds claim a correction that is not there\n", claimed, SEEDS);
+    print_message(
+        "%d of %d seeds claim a correction that is not there, %d drops exceed the margin\n",
+        claimed, SEEDS, beyond);
     assert_true(claimed <= 2); /* 2.5 % of 40 is 1 */
+    assert_true(beyond <= 6);  /* the margin alone, without the rule of accuracy */
 }
 
 static void a_peak_at_the_end_is_no_correction(void **state)
