@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -131,6 +132,21 @@ static int part_answers(struct answers *a, size_t n, const struct frontier_optio
     return status;
 }
 
+/* Row i must be the same question of every point. Beside BASE each point holds BASE's own logits, in the point's order of
+   rows, so these tell. */
+static bool same_rows(const struct pair *a, const struct pair *b)
+{
+    const size_t cells = a->n * (size_t)a->k;
+    return a->n == b->n && a->k == b->k &&
+           memcmp(a->label, b->label, a->n * sizeof *a->label) == 0 &&
+           memcmp(a->base, b->base, cells * sizeof *a->base) == 0;
+}
+
+static bool same_questions(const struct answers *a, const struct answers *b)
+{
+    return same_rows(a->to_fit, b->to_fit) && same_rows(a->to_judge, b->to_judge);
+}
+
 static int read_all(const struct frontier_traces *traces, const struct frontier *f,
                     const struct frontier_options *o, struct answers *a, bool *from_task,
                     struct plumb_error *e)
@@ -138,12 +154,11 @@ static int read_all(const struct frontier_traces *traces, const struct frontier 
     int status = PLUMB_OK;
     for (size_t i = 0; i < f->n && status == PLUMB_OK; i++) {
         status = read_answers(&traces[i], &traces[f->base], &a[i], e);
-        if (status == PLUMB_OK && a[i].to_judge->labelled != a[0].to_judge->labelled)
+        if (status == PLUMB_OK && !same_questions(&a[i], &a[0]))
             status = error_set(e, PLUMB_INPUT,
-                               "%s: %zu answered questions where %s has %zu; trace all points over "
-                               "the same questions",
-                               traces[i].task, a[i].to_judge->labelled, traces[0].task,
-                               a[0].to_judge->labelled);
+                               "%s and %s do not hold the same questions in the same order; trace "
+                               "all points over the same files",
+                               traces[i].task, traces[0].task);
     }
     if (status == PLUMB_OK && a[0].to_judge->labelled == 0)
         status = error_set(e, PLUMB_INPUT,
