@@ -74,8 +74,8 @@ static int trace_orders(struct model *m, const struct question_set *set, const c
     return status;
 }
 
-/* One model over the questions of the task and, where there are any, of the test. `orders`: which of the two in every order of
-   the options; -1 = neither. */
+/* One model over the questions of the task and, where there are any, of the test. `orders`: which
+   of the two in every order of the options; -1 = neither. */
 static int trace_model(const struct calibrate_job *job, const char *path,
                        const struct question_set *const sets[2], char *const out[2], int orders,
                        struct plumb_error *e)
@@ -105,6 +105,17 @@ static int trace_model(const struct calibrate_job *job, const char *path,
     return status;
 }
 
+/* Whether a model can be opened at all, told before the other one has run for hours. */
+static int check_model(const char *path, struct plumb_error *e)
+{
+    struct model_options how = model_options_default();
+    struct model *m = NULL;
+    how.weights = false;
+    const int status = model_open(path, &how, &m, e);
+    model_close(m);
+    return status;
+}
+
 static int trace_all(const struct calibrate_job *job, char *const paths[TRACES],
                      struct plumb_error *e)
 {
@@ -115,6 +126,8 @@ static int trace_all(const struct calibrate_job *job, char *const paths[TRACES],
     const struct question_set *const sets[2] = {&task, job->test ? &test : NULL};
     char *const base[2] = {paths[TASK_BASE], paths[TEST_BASE]}, *const post[2] = {paths[TASK_POST],
                                                                                   paths[TEST_POST]};
+    if (status == PLUMB_OK)
+        status = check_model(job->post, e);
     if (status == PLUMB_OK)
         status = trace_model(job, job->base, sets, base, -1, e);
     if (status == PLUMB_OK)

@@ -134,14 +134,15 @@ const struct verb verb_demo = {
     .name = "demo",
     .summary = "the main job on the small models that come with plumb",
     .synopses = synopses,
-    .description = "Three small language models come with plumb: a base model that is calibrated, "
-                   "one post-trained from it that is "
-                   "overconfident, and a lightly tuned one. The demonstration asks the first two "
-                   "500 questions without answers, makes "
-                   "the second one's confidence true, and judges it on 1,500 other questions. "
-                   "Needs no other file and no network.\n"
-                   "The questions are about countries and their regions; the models have never been "
-                   "told their answers.",
+    .description =
+        "Three small language models come with plumb: a base model that is calibrated, "
+        "one post-trained from it that is "
+        "overconfident, and a lightly tuned one. The demonstration asks the first two "
+        "500 questions without answers, makes "
+        "the second one's confidence true, and judges it on 1,500 other questions. "
+        "Needs no other file and no network.\n"
+        "The questions are about countries and their regions; the models have never been "
+        "told their answers.",
     .options = options,
     .examples = examples,
     .run = run,

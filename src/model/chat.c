@@ -121,7 +121,7 @@ static int no_template(const char *path, struct plumb_error *e)
     return error_set(e, PLUMB_INPUT,
                      "%s: no chat template, expected chat_template.jinja or \"chat_template\" in "
                      "tokenizer_config.json (in a GGUF the key tokenizer.chat_template): use a "
-                     "chat model, or the preset clean",
+                     "chat model, or ask without a template",
                      path);
 }
 
