@@ -335,6 +335,36 @@ static void what_cannot_be_measured_is_refused(void **state)
     assert_int_equal(frontier_plan_create(&s, &p, &e), PLUMB_INPUT);
 }
 
+/* Draws weigh rows by their place: the same questions in another order must not pass. */
+static void rows_in_another_order_are_refused(void **state)
+{
+    (void)state;
+    const double t[] = {0, 0.5, 1};
+    const struct frontier_sweep s = sweep_of("linear", t, 3);
+    const struct frontier_options o = frontier_options_default();
+    struct question_set turned = test;
+    struct frontier_plan p;
+    struct frontier f;
+    struct plumb_error e = {0};
+    struct model *m = NULL;
+    struct trace_run_report report;
+    char path[160];
+    run_all(&s, &p);
+    turned.items = mem_array(test.count, sizeof *turned.items);
+    assert_non_null(turned.items);
+    for (size_t i = 0; i < test.count; i++)
+        turned.items[i] = test.items[test.count - 1 - i];
+    snprintf(path, sizeof path, "%s/turned.safetensors", folder);
+    assert_int_equal(model_open(post, &s.model, &m, &e), PLUMB_OK);
+    assert_int_equal(trace_run(m, &turned, path, &s.run, &report, &e), PLUMB_OK);
+    model_close(m);
+    mem_free(turned.items);
+    p.traces[2].test = path;
+    assert_int_equal(frontier_measure(p.traces, p.n, &o, &f, &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "same order"));
+    frontier_plan_free(&p);
+}
+
 /* ---- the folder ---- */
 
 static int make_folder(void **state)
@@ -379,6 +409,7 @@ int main(void)
         cmocka_unit_test(what_was_traced_is_not_traced_again),
         cmocka_unit_test(a_sweep_is_measured_against_both_parents),
         cmocka_unit_test(what_cannot_be_measured_is_refused),
+        cmocka_unit_test(rows_in_another_order_are_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
