@@ -160,8 +160,10 @@ static int show_json(const struct spectrum *s)
 /* ---- doing ---- */
 
 static int compare(const struct spectrum_verb_options *o, const struct model *base,
-                   const struct model *post, struct spectrum_options *how, struct plumb_error *e)
+                   const struct model *post, const struct spectrum_options *given,
+                   struct plumb_error *e)
 {
+    struct spectrum_options how = *given;
     struct buffer state = BUFFER_EMPTY, command = BUFFER_EMPTY;
     struct progress_line line;
     struct spectrum s;
@@ -172,11 +174,11 @@ static int compare(const struct spectrum_verb_options *o, const struct model *ba
                   model_name(post), o->draws, o->seed);
     if (o->rank)
         buffer_printf(&command, " --rank %zu", o->rank);
-    how->state = o->state ? o->state : o->output ? buffer_string(&state) : NULL;
+    how.state = o->state ? o->state : o->output ? buffer_string(&state) : NULL;
     progress_line_start(&line, o->common.quiet);
-    how->progress = &line.progress;
+    how.progress = &line.progress;
     int status = state.failed || command.failed ? error_memory(e, "a file name")
-                                                : spectrum_run(base, post, how, &s, e);
+                                                : spectrum_run(base, post, &how, &s, e);
     progress_line_end(&line);
     if (status == PLUMB_OK) {
         if (o->output)
@@ -197,9 +199,10 @@ static int compare(const struct spectrum_verb_options *o, const struct model *ba
 }
 
 static int write_model(const struct spectrum_verb_options *o, const struct model *base,
-                       const struct model *post, struct spectrum_options *how,
+                       const struct model *post, const struct spectrum_options *given,
                        struct plumb_error *e)
 {
+    struct spectrum_options how = *given;
     struct intervention_result result;
     struct progress_line line;
     int kind = 0;
@@ -216,8 +219,8 @@ static int write_model(const struct spectrum_verb_options *o, const struct model
         return error_set(e, PLUMB_INPUT,
                          "--write needs the whole decomposition; leave --rank away");
     progress_line_start(&line, o->common.quiet);
-    how->progress = &line.progress;
-    const int status = intervention_write(base, post, how, (enum spectrum_intervention)kind,
+    how.progress = &line.progress;
+    const int status = intervention_write(base, post, &how, (enum spectrum_intervention)kind,
                                           o->output, &result, e);
     progress_line_end(&line);
     if (status != PLUMB_OK)

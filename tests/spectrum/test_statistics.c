@@ -272,13 +272,13 @@ static void check_row(const double *w, const struct table_row *row)
     spectrum_align(N, q_u, q_v, NULL);
     spectrum_statistics(N, N, N, s[0], s[1], q_u, q_v, v);
     for (int i = 0; i < N / 2; i++)
-        mean += s[1][i] / s[0][i] / (N / 2);
+        mean += s[1][i] / s[0][i] / (0.5 * N);
     for (int i = 0; i < N / 2; i++)
         squares += (s[1][i] / s[0][i] - mean) * (s[1][i] / s[0][i] - mean);
     SHOWN(v[SPECTRUM_NF], row->nf, .0005);
     SHOWN(v[SPECTRUM_ROTATION], row->rotation, .0005);
     SHOWN(mean, row->ratio, .00005);
-    SHOWN(sqrt(squares / (N / 2)), row->ratio_sd, .00005);
+    SHOWN(sqrt(squares / (0.5 * N)), row->ratio_sd, .00005);
     SHOWN(v[SPECTRUM_ALPHA], row->alpha, .00005);
     SHOWN(v[SPECTRUM_ERROR_SCALE], row->error_a, .00005);
     SHOWN(v[SPECTRUM_ERROR_SHARED], row->error_q, .00005);
