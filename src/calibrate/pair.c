@@ -199,7 +199,7 @@ int pair_select(const struct pair *p, const uint32_t *rows, size_t n, struct pai
         const size_t r = rows[i];
         memcpy(out->base + i * k, p->base + r * k, k * sizeof *p->base);
         memcpy(out->post + i * k, p->post + r * k, k * sizeof *p->post);
-        if (p->cape)
+        if (p->cape && out->cape)
             memcpy(out->cape + i * k, p->cape + r * k, k * sizeof *p->cape);
         out->options[i] = p->options[r];
         out->label[i] = p->label[r];

@@ -385,7 +385,7 @@ static int number_models(struct reading *r, const yaml_node_t *root)
     memcpy(given, r->model_parameters, sizeof given);
     r->model_parameters[0] = NULL; /* slerp's first input has none of its own */
     for (int i = 0; i < r->n_models; i++) {
-        if (has_base && strcmp(r->models[i], r->base) == 0)
+        if (has_base && r->base && strcmp(r->models[i], r->base) == 0)
             continue;
         r->model_parameters[recipe->n_inputs] = given[i];
         inputs[recipe->n_inputs++] = j->n_paths;

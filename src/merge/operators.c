@@ -7,6 +7,7 @@
  */
 #include "merge/operators.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -100,7 +101,7 @@ EVERY_MACHINE static void add_up(const double *factor, const float *const *x, in
                                  float *out)
 {
     double f[MERGE_MODELS_MOST + 1];
-    const float *from[MERGE_MODELS_MOST + 1];
+    const float *from[MERGE_MODELS_MOST + 1] = {0};
     int terms = 0, only = -1;
     for (int i = 0; i < count; i++)
         if (factor[i] != 0) {
@@ -231,8 +232,9 @@ static void consensus(const struct merge_tensor *m, const float *base, const flo
 int merge_block(const struct merge_tensor *m, size_t first, size_t n, float *out, float *scratch,
                 struct merge_sums *sums, struct plumb_error *e)
 {
-    const float *x[MERGE_MODELS_MOST], *base = NULL;
+    const float *x[MERGE_MODELS_MOST] = {0}, *base = NULL;
     float *free_block = scratch;
+    assert(m->n_inputs >= 1 && (m->base >= 0 || !merge_needs_base(m->method)));
     if (m->base >= 0) {
         const int status = m->read(m->user, m->base, first, n, free_block, e);
         if (status != PLUMB_OK)
