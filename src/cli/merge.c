@@ -332,8 +332,9 @@ static int run(int argc, char **argv)
                                      : "extrapolate");
     else if (!sweeps && !o.output)
         status = error_set(&e, PLUMB_INPUT, "-o OUT is missing: where does the merged model go?");
-    else if (words.count == 0 && !o.config)
-        status = error_set(&e, PLUMB_INPUT, "no models; expected BASE POST, or --config FILE.yml");
+    else if (words.count < 2 && !o.config)
+        status = error_set(&e, PLUMB_INPUT, "%s; expected BASE POST, or --config FILE.yml",
+                           words.count ? "one model alone is no merge" : "no models");
     else if (!(o.shard_size >= 0.001 && o.shard_size < 1e6))
         status = error_set(&e, PLUMB_INPUT,
                            "--shard-size is %g; expected 0.001 (a megabyte) or more", o.shard_size);
