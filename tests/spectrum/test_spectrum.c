@@ -114,11 +114,11 @@ static void attention_has_the_temperature_of_its_two_scales(void **state)
 {
     (void)state;
     struct spectrum_options o = usual;
-    struct spectrum s;
+    struct spectrum s = {0};
     o.draws = 0;
     run(&o, &s);
     assert_int_equal(s.n_attention, 2);
-    for (size_t i = 0; i < s.n_attention; i++) {
+    for (size_t i = 0; i < 2; i++) {
         const struct spectrum_attention *a = &s.attention[i];
         assert_int_equal(a->layer, layers[i]);
         assert_true(a->alpha_q == s.items[3 * i].measured[SPECTRUM_ALPHA]);
