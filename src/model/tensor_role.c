@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/weights.h"
+#include "model/weights_read.h"
 
 static const struct {
     const char *name;
@@ -117,11 +117,17 @@ struct tensor_place tensor_place(const struct model *m, const char *name)
 
 const struct tensor *tensor_in_place(const struct model *m, struct tensor_place place)
 {
-    for (size_t i = 0; i < m->tensors->count; i++) {
-        const struct tensor_place p = tensor_place(m, m->tensors->items[i].name);
-        if (p.role == place.role && p.layer == place.layer && p.expert == place.expert &&
-            p.bias == place.bias)
-            return &m->tensors->items[i];
-    }
-    return NULL;
+    const struct tensor_names *names = names_of(m);
+    const char *pattern = place.role < ROLE_NONE ? pattern_of(names, place.role) : NULL;
+    const char *const endings[] = {".weight", ".bias"};
+    char name[NAME_SIZE];
+    if (!pattern)
+        return NULL;
+    const char *ending = endings[place.bias];
+    const struct tensor *x =
+        tensors_find(m->tensors, tensor_name(pattern, place.layer, place.expert, ending, name));
+    const char *shorter = x ? NULL : without_first_part(names, pattern);
+    return shorter ? tensors_find(m->tensors,
+                                  tensor_name(shorter, place.layer, place.expert, ending, name))
+                   : x;
 }

@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 
-enum { NAME_SIZE = 160, ROWS_A_READ = 64 };
+enum { ROWS_A_READ = 64 };
 
 static size_t mapped_row(enum row_map map, size_t r, size_t head_dim, size_t heads)
 {
@@ -25,8 +25,8 @@ static size_t mapped_row(enum row_map map, size_t r, size_t head_dim, size_t hea
     }
 }
 
-static const char *tensor_name(const char *pattern, int layer, int expert, const char *ending,
-                               char out[NAME_SIZE])
+const char *tensor_name(const char *pattern, int layer, int expert, const char *ending,
+                        char out[NAME_SIZE])
 {
     char place[NAME_SIZE];
     const char *first = strstr(pattern, "%d"), *second = first ? strstr(first + 2, "%d") : NULL;

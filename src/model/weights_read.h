@@ -24,6 +24,11 @@ enum row_map {
     ROWS_BY_HEAD,   /* (head, q|k|v, d) -> (q|k|v, head, d) */
 };
 
+enum { NAME_SIZE = 160 };
+/* The name that a pattern of the table makes for a layer (and expert), with ".weight" or ".bias" behind; returns out. */
+const char *tensor_name(const char *pattern, int layer, int expert, const char *ending,
+                        char out[NAME_SIZE]);
+
 /* The tensor that a pattern names for a layer (and expert), or null; marks it as used. */
 const struct tensor *find_expert(const struct loader *l, const char *pattern, int layer, int expert,
                                  const char *ending);
