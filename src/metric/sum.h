@@ -11,23 +11,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/sum.h"
+
 enum { SUM_BLOCK = 512 };
-
-struct sum {
-    double total, lost;
-};
-
-static inline void sum_add(struct sum *s, double x)
-{
-    const double t = s->total + x;
-    s->lost += fabs(s->total) >= fabs(x) ? s->total - t + x : x - t + s->total;
-    s->total = t;
-}
-
-static inline double sum_value(struct sum s)
-{
-    return s.total + s.lost;
-}
 
 /* Two doubles of one instruction. */
 typedef double sum_pair __attribute__((vector_size(16)));

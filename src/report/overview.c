@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/sum.h"
 #include "report/chapters.h"
 #include "report/markup.h"
 
@@ -15,13 +16,10 @@ static const struct measured *value(const struct report_run *r, const char *key)
 
 static double mean(const double *v, size_t n)
 {
-    double sum = 0, lost = 0; /* Neumaier */
-    for (size_t i = 0; i < n; i++) {
-        const double next = sum + v[i];
-        lost += fabs(sum) >= fabs(v[i]) ? (sum - next) + v[i] : (v[i] - next) + sum;
-        sum = next;
-    }
-    return n > 0 ? (sum + lost) / (double)n : NAN;
+    struct sum sum = {0};
+    for (size_t i = 0; i < n; i++)
+        sum_add(&sum, v[i]);
+    return n > 0 ? sum_value(sum) / (double)n : NAN;
 }
 
 /* "On 14,042 questions 65.5 % of the answers are right, at a mean confidence of 83.1 %: 17.6 points too confident." */

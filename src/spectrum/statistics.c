@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "base/sum.h"
+
 const struct spectrum_words spectrum_statistic_words[SPECTRUM_STATISTICS] = {
     [SPECTRUM_ALPHA] = {"alpha", "scale alpha"},
     [SPECTRUM_RATIO] = {"ratio", "mean ratio of singular values"},
@@ -18,25 +20,13 @@ const struct spectrum_words spectrum_statistic_words[SPECTRUM_STATISTICS] = {
     [SPECTRUM_ERROR_BROKEN] = {"error_broken", "error with the base's left side"},
 };
 
-/* Kahan's compensated sum: up to 10^8 squares are added here. */
-struct sum {
-    double value, lost;
-};
-
-static void sum_add(struct sum *s, double x)
-{
-    const double y = x - s->lost, t = s->value + y;
-    s->lost = (t - s->value) - y;
-    s->value = t;
-}
-
 size_t spectrum_energy_count(size_t r, const double *s)
 {
     struct sum all = {0}, held = {0};
     size_t count = 0;
     for (size_t i = 0; i < r; i++)
         sum_add(&all, s[i] * s[i]);
-    while (count < r && held.value < 0.9 * all.value) {
+    while (count < r && sum_value(held) < 0.9 * sum_value(all)) {
         sum_add(&held, s[count] * s[count]);
         count++;
     }
@@ -70,10 +60,10 @@ static void rotations(size_t m, size_t n, size_t r, const double *q_u, const dou
             sum_add(&from_identity, turned * turned);
             sum_add(&common, u * v); /* trace of Q_U Q_V^T */
         }
-    out[SPECTRUM_NF] = sqrt(apart.value / (uu.value + vv.value));
-    out[SPECTRUM_ROTATION] = sqrt(from_identity.value / (2 * (double)r));
-    out[SPECTRUM_I_ORTH] = common.value / (double)r;
-    out[SPECTRUM_OVERLAP] = (m >= n ? uu.value : vv.value) / (double)r;
+    out[SPECTRUM_NF] = sqrt(sum_value(apart) / (sum_value(uu) + sum_value(vv)));
+    out[SPECTRUM_ROTATION] = sqrt(sum_value(from_identity) / (2 * (double)r));
+    out[SPECTRUM_I_ORTH] = sum_value(common) / (double)r;
+    out[SPECTRUM_OVERLAP] = (m >= n ? sum_value(uu) : sum_value(vv)) / (double)r;
 }
 
 /* Each |X - W_post|^2 from the factors alone; U_post and V_post have orthonormal columns. */
@@ -93,9 +83,9 @@ static void errors(size_t r, double alpha, const double *s_base, const double *s
         sum_add(&shared, b * b * uu - 2 * b * p * uv + p * p);
         sum_add(&broken, 2 * p * p * (1 - q_u[i + i * r]));
     }
-    out[SPECTRUM_ERROR_SCALE] = sqrt(scale.value / norm.value);
-    out[SPECTRUM_ERROR_SHARED] = sqrt(fmax(shared.value, 0) / norm.value);
-    out[SPECTRUM_ERROR_BROKEN] = sqrt(fmax(broken.value, 0) / norm.value);
+    out[SPECTRUM_ERROR_SCALE] = sqrt(sum_value(scale) / sum_value(norm));
+    out[SPECTRUM_ERROR_SHARED] = sqrt(fmax(sum_value(shared), 0) / sum_value(norm));
+    out[SPECTRUM_ERROR_BROKEN] = sqrt(fmax(sum_value(broken), 0) / sum_value(norm));
 }
 
 void spectrum_statistics(size_t m, size_t n, size_t r, const double *s_base, const double *s_post,
@@ -106,7 +96,7 @@ void spectrum_statistics(size_t m, size_t n, size_t r, const double *s_base, con
         sum_add(&across, s_base[i] * s_post[i]);
         sum_add(&base, s_base[i] * s_base[i]);
     }
-    out[SPECTRUM_ALPHA] = across.value / base.value;
+    out[SPECTRUM_ALPHA] = sum_value(across) / sum_value(base);
     ratios(r, s_base, s_post, out);
     rotations(m, n, r, q_u, q_v, out);
     errors(r, out[SPECTRUM_ALPHA], s_base, s_post, q_u, q_v, out);
