@@ -68,24 +68,16 @@ static bool show_statistic(const struct spectrum *s, enum spectrum_statistic v)
         table_cell(t, "%s", head[i]);
     for (int m = 0; m < SPECTRUM_MODULES; m++) {
         struct spectrum_summary y;
-        size_t above = 0, below = 0;
         spectrum_summarise(s, (enum spectrum_module)m, &y);
         if (y.n == 0)
             continue;
-        for (size_t i = 0; i < s->n; i++) {
-            const struct spectrum_item *x = &s->items[i];
-            const int random = spectrum_exceeds(x, NULL_RANDOM, v),
-                      permuted = spectrum_exceeds(x, NULL_PERMUTED, v);
-            above += (int)x->module == m && random > 0 && permuted > 0;
-            below += (int)x->module == m && random < 0 && permuted < 0;
-        }
         table_cell(t, "%s", spectrum_module_name((enum spectrum_module)m));
         table_cell(t, "%zu", y.n);
         table_cell(t, "%.5f", y.measured[v]);
         for (int null = 0; null < SPECTRUM_NULLS; null++)
             table_cell(t, y.with_control ? "%.5f" : "-", y.mean[null][v]);
-        table_cell(t, "%zu", above);
-        table_cell(t, "%zu", below);
+        table_cell(t, "%zu", y.above_all[v]);
+        table_cell(t, "%zu", y.below_all[v]);
     }
     return table_print(t, stdout);
 }

@@ -38,17 +38,9 @@ static struct grid *summary_table(const struct spectrum *s, enum spectrum_statis
     grid_column(t, "matrices below both", GRID_NUMBER);
     for (int m = 0; m < SPECTRUM_MODULES; m++) {
         struct spectrum_summary y;
-        size_t above = 0, below = 0;
         spectrum_summarise(s, (enum spectrum_module)m, &y);
         if (y.n == 0)
             continue;
-        for (size_t i = 0; i < s->n; i++) {
-            const struct spectrum_item *x = &s->items[i];
-            const int random = spectrum_exceeds(x, NULL_RANDOM, v),
-                      permuted = spectrum_exceeds(x, NULL_PERMUTED, v);
-            above += (int)x->module == m && random > 0 && permuted > 0;
-            below += (int)x->module == m && random < 0 && permuted < 0;
-        }
         grid_text(t, spectrum_module_name((enum spectrum_module)m));
         grid_count(t, y.n);
         grid_number(t, y.change, 5);
@@ -56,8 +48,8 @@ static struct grid *summary_table(const struct spectrum *s, enum spectrum_statis
         grid_number(t, y.mean[NULL_RANDOM][v], decimals_of(v));
         grid_number(t, y.mean[NULL_PERMUTED][v], decimals_of(v));
         grid_number(t, y.measured[v] - y.mean[NULL_RANDOM][v], 5);
-        grid_count(t, above);
-        grid_count(t, below);
+        grid_count(t, y.above_all[v]);
+        grid_count(t, y.below_all[v]);
     }
     return t;
 }

@@ -55,6 +55,7 @@ void spectrum_summarise(const struct spectrum *s, enum spectrum_module module,
         out->with_control += i->draws > 0;
         out->change += i->change;
         for (int v = 0; v < SPECTRUM_STATISTICS; v++) {
+            int above = 0, below = 0;
             out->measured[v] += i->measured[v];
             for (int null = 0; null < SPECTRUM_NULLS && i->draws > 0; null++) {
                 const int side =
@@ -62,7 +63,11 @@ void spectrum_summarise(const struct spectrum *s, enum spectrum_module module,
                 out->mean[null][v] += i->mean[null][v];
                 out->above[null][v] += side > 0;
                 out->below[null][v] += side < 0;
+                above += side > 0;
+                below += side < 0;
             }
+            out->above_all[v] += above == SPECTRUM_NULLS;
+            out->below_all[v] += below == SPECTRUM_NULLS;
         }
     }
     out->change /= (double)out->n; /* NaN where there are none */

@@ -83,6 +83,8 @@ struct spectrum_summary {
     size_t n, with_control;
     double change, measured[SPECTRUM_STATISTICS], mean[SPECTRUM_NULLS][SPECTRUM_STATISTICS];
     size_t above[SPECTRUM_NULLS][SPECTRUM_STATISTICS], below[SPECTRUM_NULLS][SPECTRUM_STATISTICS];
+    size_t above_all[SPECTRUM_STATISTICS],
+        below_all[SPECTRUM_STATISTICS]; /* beyond every control */
 };
 void spectrum_summarise(const struct spectrum *s, enum spectrum_module module,
                         struct spectrum_summary *out);
