@@ -82,6 +82,13 @@ bool file_is_folder(const char *path)
 
 /* ---- names ---- */
 
+int file_make_folder(const char *path, struct plumb_error *e)
+{
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
+        return PLUMB_OK;
+    return error_system(e, errno, "make the folder", path);
+}
+
 char *file_join(const char *folder, const char *name)
 {
     size_t a = strlen(folder), b = strlen(name), size;

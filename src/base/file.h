@@ -23,6 +23,8 @@ void file_map_forget(const struct file_map *m, const void *from, size_t n);
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
+/* Makes the folder where it is not there. */
+int file_make_folder(const char *path, struct plumb_error *e);
 char *file_join(const char *folder, const char *name); /* mem_free it; null when out of memory */
 const char *file_base_name(const char *path);          /* points into path */
 

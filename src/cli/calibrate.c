@@ -3,10 +3,8 @@
  */
 #include "cli/calibrate.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -23,13 +21,6 @@
 enum { TASK_BASE, TASK_POST, TEST_BASE, TEST_POST, TRACES };
 static const char *const trace_names[TRACES] = {"base.safetensors", "post.safetensors",
                                                 "test-base.safetensors", "test-post.safetensors"};
-
-static int make_folder(const char *path, struct plumb_error *e)
-{
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
-        return PLUMB_OK;
-    return error_system(e, errno, "make the folder", path);
-}
 
 static void tell(const struct calibrate_job *job, const char *model, const char *task,
                  const struct trace_run_report *r)
@@ -244,7 +235,7 @@ static int show(const struct calibrate_job *job, const struct work *w, struct pl
 int calibrate_run(const struct calibrate_job *job, struct plumb_error *e)
 {
     struct work w = {0};
-    int status = make_folder(job->folder, e);
+    int status = file_make_folder(job->folder, e);
     if (status == PLUMB_OK)
         status = name_files(job, &w, e);
     if (status == PLUMB_OK)

@@ -4,11 +4,9 @@
  */
 #include "cli/merge_sweep.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -293,13 +291,6 @@ static void tell(void *user, const char *name, const struct question_set *questi
     progress_line_start(t->line, t->quiet);
 }
 
-static int make_folder(const char *path, struct plumb_error *e)
-{
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
-        return PLUMB_OK;
-    return error_system(e, errno, "make the folder", path);
-}
-
 static int trace_points(const struct merge_sweep_job *job, struct frontier_sweep *s,
                         struct frontier_plan *plan, struct plumb_error *e)
 {
@@ -399,7 +390,7 @@ int merge_sweep_run(const struct merge_sweep_job *job, struct plumb_error *e)
     int status = frontier_values(job->range, job->extrapolate, &values, &sweep.n, e);
     sweep.t = values;
     if (status == PLUMB_OK)
-        status = make_folder(job->folder, e);
+        status = file_make_folder(job->folder, e);
     if (status == PLUMB_OK)
         status = trace_points(job, &sweep, &plan, e);
     if (status == PLUMB_OK)

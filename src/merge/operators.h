@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "merge/recipe.h"
+#include "tensor/level.h"
 
 enum {
     MERGE_MODELS_MOST = 65,
@@ -95,13 +96,6 @@ int merge_tensor_prepare(struct merge_tensor *m, int threads, struct plumb_error
    receives those of these elements. */
 int merge_block(const struct merge_tensor *m, size_t first, size_t n, float *out, float *scratch,
                 struct merge_sums *sums, struct plumb_error *e);
-
-/* Loops over elements are compiled for AVX2 too; without fused multiply-add, so that both give the same bits. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define EVERY_MACHINE __attribute__((target_clones("avx2", "default")))
-#else
-#define EVERY_MACHINE
-#endif
 
 /* Private to operators.c and prepare.c: the deltas of input i against the base, x_i - base, each rounded to float. */
 void merge_delta(const float *base, const float *x, size_t n, float *delta);

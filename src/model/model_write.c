@@ -20,6 +20,7 @@
 #include "model/gguf_write.h"
 #include "model/safetensors_write.h"
 #include "model/weights.h"
+#include "tensor/level.h"
 
 /* One output file and the tensors that lie in it. */
 struct part {
@@ -395,13 +396,6 @@ int model_writer_put(struct model_writer *w, size_t i, size_t offset, const void
         atomic_fetch_add(&w->written, size);
     return status;
 }
-
-/* Compiled for AVX2 too; whole numbers, so that both give the same bits. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define EVERY_MACHINE __attribute__((target_clones("avx2", "default")))
-#else
-#define EVERY_MACHINE
-#endif
 
 /* f32_to_bf16 (dtype.h) without a branch, so that the loop is done several elements at a time. */
 EVERY_MACHINE static void round_to_bf16(const float *x, size_t n, uint16_t *out)

@@ -27,4 +27,12 @@ int level_parse(const char *name, enum level *out, struct plumb_error *e);
 /* The level that new models are loaded for: PLUMB_LEVEL if set and usable, else the best. */
 int level_current(enum level *out, struct plumb_error *e);
 
+/* Before a function with a plain loop over elements: compiled for AVX2 too, and chosen at run time. Without fused
+   multiply-add, so that both give the same bits. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define EVERY_MACHINE __attribute__((target_clones("avx2", "default")))
+#else
+#define EVERY_MACHINE
+#endif
+
 #endif
