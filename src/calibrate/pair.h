@@ -72,6 +72,9 @@ int pair_read_permuted(const char *post, const char *const *permuted, size_t n, 
 /* A table of recorded logits: subject,index,gold,base_A,...,post_A,...; gold is a letter or empty; empty cells behind a
    question's last option. PLUMB_INPUT names the line. */
 int pair_read_csv(const char *path, struct pair *out, struct plumb_error *e);
+/* The same from n bytes in memory; `what` stands for the file's name. */
+int pair_parse_csv(const char *text, size_t n, const char *what, struct pair *out,
+                   struct plumb_error *e);
 
 /* The given rows in the given order; n at least 1. Shares the names with p, which must outlive it. */
 int pair_select(const struct pair *p, const uint32_t *rows, size_t n, struct pair *out,

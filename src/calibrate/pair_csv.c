@@ -6,11 +6,11 @@
  */
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "calibrate/pair_private.h"
 #include "calibrate/softmax.h"
 
@@ -97,20 +97,6 @@ static size_t count_lines(const struct csv *c)
     return n;
 }
 
-/* false: no number. The cell is copied, for the file does not end with a NUL. */
-static bool read_number(const struct cell *cell, double *out)
-{
-    char text[64], *end = NULL;
-    if (!cell->size || cell->size >= sizeof text)
-        return false;
-    memcpy(text, cell->text, cell->size);
-    text[cell->size] = 0;
-    if (memchr(text, ' ', cell->size))
-        return false;
-    *out = strtod(text, &end);
-    return *end == 0;
-}
-
 static int read_group(struct csv *c, size_t row, const struct cell *cell, struct plumb_error *e)
 {
     struct pair *p = c->pair;
@@ -142,7 +128,7 @@ static int read_logits(struct csv *c, double *z, const char *side, bool ends, st
         }
         if (!cell.size)
             continue;
-        if (n != j || !read_number(&cell, &z[j])) {
+        if (n != j || !number_read(cell.text, cell.size, &z[j])) {
             (void)bad_cell(c, &cell, name, n != j ? "no logit behind an empty one" : "a number", e);
             return -1;
         }
@@ -208,22 +194,27 @@ static int read_table(struct csv *c, struct plumb_error *e)
     return status == PLUMB_OK ? pair_finish(p, e) : status;
 }
 
-int pair_read_csv(const char *path, struct pair *out, struct plumb_error *e)
+int pair_parse_csv(const char *text, size_t n, const char *what, struct pair *out,
+                   struct plumb_error *e)
 {
-    struct file_map map = {0};
     *out = (struct pair){.base_model = {"", "", "", "", ""}, .post_model = {"", "", "", "", ""}};
     out->task_hash = out->preset = out->preset_hash = out->score = "";
+    struct csv c = {.path = what, .at = text, .end = text + n, .pair = out};
+    const int status = read_table(&c, e);
+    hash_table_destroy(c.groups);
+    if (status != PLUMB_OK)
+        pair_free(out);
+    return status;
+}
+
+int pair_read_csv(const char *path, struct pair *out, struct plumb_error *e)
+{
+    struct file_map map;
+    *out = (struct pair){0};
     int status = file_map_open(path, &map, e);
     if (status != PLUMB_OK)
         return status;
-    struct csv c = {.path = path,
-                    .at = (const char *)map.data,
-                    .end = (const char *)map.data + map.size,
-                    .pair = out};
-    status = read_table(&c, e);
-    hash_table_destroy(c.groups);
+    status = pair_parse_csv((const char *)map.data, map.size, path, out, e);
     file_map_close(&map);
-    if (status != PLUMB_OK)
-        pair_free(out);
     return status;
 }
