@@ -22,10 +22,10 @@ static const struct option_row options[] = {
     {0, "precision", OPTION_CHOICE, "auto|f32|bf16", AT(precision),
      "of weights and matrix products"},
     {0, "threads", OPTION_INT, "N", AT(threads), "0, the default: as many as there are"},
-    {0, "prompt", OPTION_INT, "N", AT(prompt), "tokens of a prompt"},
-    {0, "prompts", OPTION_INT, "N", AT(prompts), "prompts of a batch"},
+    {0, "prompt", OPTION_INT, "N", AT(prompt), "tokens of a prompt (512)"},
+    {0, "prompts", OPTION_INT, "N", AT(prompts), "prompts of a batch (1)"},
     {0, "rounds", OPTION_INT, "N", AT(rounds),
-     "measure each thing N times in turn; the best counts"},
+     "measure each thing N times in turn (5); the best counts"},
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
     {0},
 };

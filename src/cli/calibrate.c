@@ -290,7 +290,8 @@ static const struct option_row options[] = {
     {0, "cape", OPTION_FLAG, NULL, AT(cape),
      "also CAPE, the mean over all orders of the options: the post-trained model runs once for "
      "each order of the questions that are judged"},
-    {0, "limit", OPTION_SIZE, "N", AT(limit), "only the first N questions of each file"},
+    {0, "limit", OPTION_SIZE, "N", AT(limit),
+     "only the first N questions of each file; 0, the default: all"},
     {0, "seed", OPTION_SIZE, "N", AT(seed), "of split and resamples; 0"},
     {0, "draws", OPTION_INT, "N", AT(draws), "resamples for the intervals: 1000; 0 for none"},
     {0, "precision", OPTION_CHOICE, "auto|f32|bf16", AT(precision),

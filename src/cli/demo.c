@@ -26,7 +26,8 @@ static const struct option_row options[] = {
      "where traces, calibration.json and report.html go; plumb-demo"},
     {0, "light", OPTION_FLAG, NULL, AT(light),
      "calibrate the lightly tuned model, where methods fail that trust agreement"},
-    {0, "limit", OPTION_SIZE, "N", AT(limit), "only the first N questions of each file"},
+    {0, "limit", OPTION_SIZE, "N", AT(limit),
+     "only the first N questions of each file; 0, the default: all"},
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
     {0},
 };

@@ -56,7 +56,7 @@ static const struct option_row options[] = {
     {0, "hidden", OPTION_TEXT, "LAYERS", AT(hidden),
      "also keep the hidden states after these layers: 0,8,16 or 4-8, last, all; 0 is the "
      "embeddings"},
-    {0, "limit", OPTION_SIZE, "N", AT(limit), "only the first N questions"},
+    {0, "limit", OPTION_SIZE, "N", AT(limit), "only the first N questions; 0, the default: all"},
     {0, "precision", OPTION_CHOICE, "auto|f32|bf16", AT(precision),
      "of weights and matrix products; auto is bf16 where the file's weights are BF16, f32 "
      "otherwise"},

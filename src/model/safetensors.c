@@ -276,6 +276,11 @@ static int read_file(const uint8_t *bytes, size_t size, const char *what, int fi
     uint64_t n = 0;
     for (int i = 0; i < LENGTH_BYTES; i++)
         n |= (uint64_t)bytes[i] << 8 * i;
+    if (size > LENGTH_BYTES && bytes[LENGTH_BYTES] != '{')
+        return error_set(
+            e, PLUMB_INPUT,
+            "%s: not a safetensors file: at byte %d the header does not begin with '{'", what,
+            LENGTH_BYTES);
     if (n > header_limit)
         return error_set(e, PLUMB_INPUT,
                          "%s: the header length, %" PRIu64 " bytes, is above the limit of %" PRIu64

@@ -381,6 +381,11 @@ static int open_finished(const char *path, const struct trace_header *h, struct 
                          struct plumb_error *e)
 {
     char a[TRACE_VALUE_TEXT], b[TRACE_VALUE_TEXT];
+    if (file_is_folder(path))
+        return error_set(
+            e, PLUMB_INPUT,
+            "%s is a folder; the trace is one file: give its name, such as %s/my.trace", path,
+            path);
     int status = trace_open(path, out, e);
     if (status)
         return error_prefix(e, "the output file exists already; remove it, or give another name");

@@ -374,7 +374,12 @@ int trace_header_read(const uint8_t *bytes, size_t n, const char *what, struct a
     uint64_t length = 0;
     for (int i = 0; i < 8 && n >= 8; i++)
         length |= (uint64_t)bytes[i] << 8 * i;
-    if (n < 10 || length < 2 || length > TRACE_HEADER_LIMIT || length > n - 8 || bytes[8] != '{')
+    if (n > 8 && bytes[8] != '{')
+        return error_set(e, PLUMB_INPUT,
+                         "%s: not a trace, which is a safetensors file that plumb trace or plumb "
+                         "import made",
+                         what);
+    if (n < 10 || length < 2 || length > TRACE_HEADER_LIMIT || length > n - 8)
         return error_set(e, PLUMB_INPUT,
                          "%s: not a safetensors file, or truncated: %zu bytes, the header would "
                          "take %llu",
