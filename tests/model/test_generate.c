@@ -4,6 +4,7 @@
  *
  * The model is the one of the demonstration, with its tokenizer: beside the folder that PLUMB_TEST_GOLDEN names.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -258,7 +259,7 @@ static void what_cannot_go_on_is_refused(void **state)
     assert_non_null(strstr(e.message, "101 most likely tokens asked for; expected 0 to 100"));
     o.logprobs = o.batch = 0;
     assert_int_equal(generate(model, prompts, 1, &o, NULL, &g, &e), PLUMB_INPUT);
-    assert_non_null(strstr(e.message, "a batch of 0 prompts"));
+    assert_non_null(strstr(e.message, "a batch of 0 texts"));
     o.batch = 1;
     o.stops = stops;
     o.n_stops = 2;
@@ -288,7 +289,7 @@ static void failed_allocations_are_errors(void **state)
     int failures = 0;
     for (long n = 1;; n++) {
         mem_fail_after(n);
-        int status = generate(model, prompts, 2, &o, NULL, g, &e);
+        int status = generate_samples(model, prompts, 1, 2, &o, NULL, g, &e);
         mem_fail_after(0);
         if (status == PLUMB_OK)
             break;
@@ -297,6 +298,143 @@ static void failed_allocations_are_errors(void **state)
     }
     generated_free(g, 2);
     assert_true(failures > 20); /* workspace, batch, two texts, and what a step needs */
+}
+
+/* ---- samples ---- */
+
+enum { SAMPLES = 6 };
+
+static void same_text(const struct generated *a, const struct generated *b)
+{
+    assert_int_equal(a->n, b->n);
+    assert_memory_equal(a->tokens, b->tokens, a->n * sizeof *a->tokens);
+    assert_memory_equal(a->logprobs, b->logprobs, a->n * sizeof *a->logprobs);
+    assert_memory_equal(a->entropies, b->entropies, a->n * sizeof *a->entropies);
+    assert_string_equal(a->text, b->text);
+    assert_int_equal(a->reason, b->reason);
+}
+
+/* Shared or alone, whatever the batch, the threads and the number of samples; and sample 0 is what generate() makes. */
+static void a_sample_depends_on_its_prompt_and_number_alone(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct generate_options o = generate_options_default();
+    struct generated alone[PROMPTS * SAMPLES], again[PROMPTS * SAMPLES], single[PROMPTS];
+    o.max_tokens = 10;
+    o.sampling.temperature = 1;
+    o.sampling.seed = 11;
+    o.entropies = o.no_sharing = true;
+    o.batch = 1;
+    assert_int_equal(generate_samples(model, prompts, PROMPTS, SAMPLES, &o, NULL, alone, &e),
+                     PLUMB_OK);
+    o.no_sharing = false;
+    const int batches[] = {1, 4, SAMPLES, PROMPTS * SAMPLES};
+    for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+        o.batch = batches[b];
+        assert_int_equal(generate_samples(model, prompts, PROMPTS, SAMPLES, &o, NULL, again, &e),
+                         PLUMB_OK);
+        for (size_t i = 0; i < (size_t)PROMPTS * SAMPLES; i++)
+            same_text(&again[i], &alone[i]);
+        generated_free(again, PROMPTS * SAMPLES);
+    }
+    make(prompts, PROMPTS, &o, NULL, single);
+    for (size_t i = 0; i < PROMPTS; i++)
+        same_text(&single[i], &alone[i * SAMPLES]);
+    generated_free(single, PROMPTS);
+    /* Fewer samples; prompts in another order, with their numbers. */
+    const struct generate_prompt turned[] = {prompts[3], prompts[1]};
+    const uint64_t numbers[] = {3, 1};
+    o.streams = numbers;
+    assert_int_equal(generate_samples(model, turned, 2, 2, &o, NULL, again, &e), PLUMB_OK);
+    for (size_t i = 0; i < 4; i++)
+        same_text(&again[i], &alone[numbers[i / 2] * SAMPLES + i % 2]);
+    generated_free(again, 4);
+    generated_free(alone, PROMPTS * SAMPLES);
+}
+
+static void samples_of_one_prompt_differ(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct generate_options o = generate_options_default();
+    struct generated g[SAMPLES];
+    int other = 0;
+    o.max_tokens = 12;
+    o.sampling.temperature = 1.5;
+    assert_int_equal(generate_samples(model, prompts, 1, SAMPLES, &o, NULL, g, &e), PLUMB_OK);
+    for (int i = 1; i < SAMPLES; i++)
+        other += strcmp(g[i].text, g[0].text) != 0;
+    assert_true(other > 0);
+    generated_free(g, SAMPLES);
+}
+
+/* A beginning of some length that all prompts have in common, and prompts of which one begins the other. */
+static void prompts_that_begin_alike_make_the_same_texts(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct generate_options o = generate_options_default();
+    struct generated alone[6], shared[6];
+    int32_t text[3][40];
+    struct generate_prompt like[3];
+    for (size_t i = 0; i < 3; i++) {
+        const size_t n = i == 2 ? 24 : 20 + i; /* 0 begins 1 */
+        for (size_t t = 0; t < n; t++)
+            text[i][t] = tokens[t < 21 ? 0 : i].ids[t % tokens[t < 21 ? 0 : i].count];
+        like[i] = (struct generate_prompt){text[i], n};
+    }
+    o.max_tokens = 8;
+    o.sampling.temperature = 1;
+    o.entropies = true;
+    for (int samples = 1; samples <= 2; samples++) {
+        const size_t n = 3 * (size_t)samples;
+        o.no_sharing = true;
+        assert_int_equal(generate_samples(model, like, 3, samples, &o, NULL, alone, &e), PLUMB_OK);
+        o.no_sharing = false;
+        assert_int_equal(generate_samples(model, like, 3, samples, &o, NULL, shared, &e), PLUMB_OK);
+        for (size_t i = 0; i < n; i++)
+            same_text(&shared[i], &alone[i]);
+        generated_free(alone, n);
+        generated_free(shared, n);
+    }
+}
+
+/* Of one token: the sum over the vocabulary, from the logits of a run of the prompt. */
+static void entropies_and_means_are_those_of_the_softmax(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct generate_options o = generate_options_default();
+    struct generated g;
+    struct forward *f;
+    const struct config *c = model_config(model);
+    float *row = mem_array((size_t)c->hidden, sizeof *row), log_sum, entropy;
+    assert_non_null(row);
+    o.max_tokens = 5;
+    o.entropies = true;
+    make(prompts, 1, &o, NULL, &g);
+    const struct forward_item item = {
+        .tokens = tokens[0].ids, .n_tokens = (int)tokens[0].count, .n_wanted = 1};
+    assert_int_equal(forward_create(model, &f, &e), PLUMB_OK);
+    assert_int_equal(forward_run(f, &item, 1, NULL, NULL, row, &e), PLUMB_OK);
+    assert_int_equal(head_summary(f, row, 1, &log_sum, &entropy, &e), PLUMB_OK);
+    assert_float_equal(g.entropies[0], entropy, 1e-4);
+    double logprob = 0, mean = 0;
+    for (size_t i = 0; i < g.n; i++) {
+        logprob += (double)g.logprobs[i];
+        mean += (double)g.entropies[i];
+    }
+    assert_true(fabs(generated_mean_logprob(&g) - logprob / (double)g.n) < 1e-12);
+    assert_true(fabs(generated_mean_entropy(&g) - mean / (double)g.n) < 1e-12);
+    const struct generated nothing = {0};
+    assert_true(isnan(generated_mean_logprob(&nothing)));
+    forward_destroy(f);
+    mem_free(row);
+    generated_free(&g, 1);
+    struct generated none;
+    assert_int_equal(generate_samples(model, prompts, 1, 0, &o, NULL, &none, &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "0 samples a prompt; expected 1"));
 }
 
 /* ---- growing texts ---- */
@@ -385,6 +523,10 @@ int main(void)
         cmocka_unit_test(stop_strings_end_texts_across_tokens),
         cmocka_unit_test(lengths_and_contexts_end_texts),
         cmocka_unit_test(what_cannot_go_on_is_refused),
+        cmocka_unit_test(a_sample_depends_on_its_prompt_and_number_alone),
+        cmocka_unit_test(samples_of_one_prompt_differ),
+        cmocka_unit_test(prompts_that_begin_alike_make_the_same_texts),
+        cmocka_unit_test(entropies_and_means_are_those_of_the_softmax),
         cmocka_unit_test(failed_allocations_are_errors),
         cmocka_unit_test(characters_are_shown_when_they_are_whole),
         cmocka_unit_test(what_may_begin_a_stop_string_is_held_back),
