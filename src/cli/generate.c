@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "cli/prompt_list.h"
@@ -20,7 +21,7 @@ struct generate_verb_options {
     struct common_options common;
     const char *file, *system;
     struct option_texts stops;
-    int max_tokens, top_k, logprobs, batch, precision, threads;
+    int max_tokens, samples, top_k, logprobs, batch, precision, threads;
     double temperature, top_p, min_p, repeat_penalty;
     size_t seed;
     bool special, chat, json;
@@ -32,6 +33,8 @@ static const struct option_row options[] = {
      "prompts from a file: a .jsonl has an object with \"prompt\" on each line, any other file is "
      "one prompt, \"-\" is standard input"},
     {'n', "max-tokens", OPTION_INT, "N", AT(max_tokens), "at most so many new tokens; 256"},
+    {0, "samples", OPTION_INT, "N", AT(samples),
+     "so many texts of each prompt, behind one run of it; 1. More than one need --temperature"},
     {0, "temperature", OPTION_NUMBER, "T", AT(temperature),
      "0, the default, takes the most likely token; above, tokens are drawn: 1 as the model has "
      "them"},
@@ -53,7 +56,8 @@ static const struct option_row options[] = {
     {0, "special", OPTION_FLAG, NULL, AT(special),
      "read \"<|im_end|>\" and the like in a prompt as that token; otherwise it is text like any "
      "other"},
-    {0, "batch", OPTION_INT, "N", AT(batch), "prompts in hand at a time; 8"},
+    {0, "batch", OPTION_INT, "N", AT(batch),
+     "texts in hand at a time; 8, or as many as --samples up to 64"},
     {0, "precision", OPTION_CHOICE, "auto|f32|bf16", AT(precision),
      "of weights and matrix products"},
     {0, "threads", OPTION_INT, "N", AT(threads),
@@ -68,7 +72,8 @@ struct job {
     struct prompt_list prompts;
     struct token_list *tokens;      /* [prompts.count] */
     struct generate_prompt *inputs; /* [prompts.count] */
-    struct generated *results;      /* [prompts.count] */
+    struct generated *results;      /* [n_texts] = [prompts.count, samples] */
+    size_t n_texts;
     struct generate_options how;
     char *stops[OPTION_TEXTS_MAX];
     double seconds;
@@ -123,7 +128,9 @@ static int tokenize(struct job *j, struct plumb_error *e)
     struct chat *chat = NULL;
     j->tokens = mem_zalloc(n, sizeof *j->tokens);
     j->inputs = mem_zalloc(n, sizeof *j->inputs);
-    j->results = mem_zalloc(n, sizeof *j->results);
+    if (!size_mul(n, (size_t)j->o->samples, &j->n_texts))
+        return error_memory(e, "so many texts");
+    j->results = mem_zalloc(j->n_texts, sizeof *j->results);
     if (!j->tokens || !j->inputs || !j->results)
         return error_memory(e, "the prompts");
     const struct tokenizer *tokenizer;
@@ -156,10 +163,11 @@ static bool go_on(void *user)
 
 static int run_model(struct job *j, struct plumb_error *e)
 {
-    const bool stream = !j->o->json && j->prompts.count == 1;
+    const bool stream = !j->o->json && j->n_texts == 1;
     const struct generate_listener l = {.piece = stream ? show_piece : NULL, .go_on = go_on};
     const double start = clock_seconds();
-    int status = generate(j->model, j->inputs, j->prompts.count, &j->how, &l, j->results, e);
+    int status = generate_samples(j->model, j->inputs, j->prompts.count, j->o->samples, &j->how, &l,
+                                  j->results, e);
     j->seconds = clock_seconds() - start;
     if (stream)
         putchar('\n');
@@ -210,10 +218,13 @@ static bool show_logprobs(const struct job *j, const struct generated *g)
 static int show_texts(const struct job *j)
 {
     bool good = true;
-    for (size_t i = 0; i < j->prompts.count; i++) {
+    for (size_t i = 0; i < j->n_texts; i++) {
         const struct generated *g = &j->results[i];
-        if (j->prompts.count > 1) { /* a single one has been shown as it came */
-            printf("%s--- %zu ---%s\n", style_on(stdout, STYLE_DIM), i + 1, style_off(stdout));
+        if (j->n_texts > 1) { /* a single one has been shown as it came */
+            printf("%s--- %zu", style_on(stdout, STYLE_DIM), i / (size_t)j->o->samples + 1);
+            if (j->o->samples > 1)
+                printf(".%zu", i % (size_t)j->o->samples + 1);
+            printf(" ---%s\n", style_off(stdout));
             fwrite(g->text, 1, g->text_size, stdout);
             putchar('\n');
         }
@@ -237,16 +248,20 @@ static void write_token(const struct job *j, struct result *r, int32_t id, doubl
 static void write_result(const struct job *j, size_t i, struct result *r)
 {
     const struct generated *g = &j->results[i];
-    const size_t top = (size_t)j->how.logprobs;
+    const size_t top = (size_t)j->how.logprobs, prompt = i / (size_t)j->o->samples;
     json_write_object(&r->json);
-    if (j->prompts.items[i].id)
-        result_text(r, "id", j->prompts.items[i].id);
+    if (j->prompts.items[prompt].id)
+        result_text(r, "id", j->prompts.items[prompt].id);
+    if (j->o->samples > 1) {
+        result_integer(r, "prompt", (int64_t)prompt + 1);
+        result_integer(r, "sample", (int64_t)(i % (size_t)j->o->samples) + 1);
+    }
     json_write_key(&r->json, "text");
     json_write_string_n(&r->json, g->text, g->text_size);
     result_text(r, "reason", generate_reason_name(g->reason));
     if (g->stop >= 0)
         result_text(r, "stop", j->stops[g->stop]);
-    result_integer(r, "prompt_tokens", (int64_t)j->inputs[i].n);
+    result_integer(r, "prompt_tokens", (int64_t)j->inputs[prompt].n);
     json_write_key(&r->json, "tokens");
     json_write_array(&r->json);
     for (size_t t = 0; t < g->n; t++) {
@@ -289,7 +304,7 @@ static int show_json(const struct job *j)
     json_write_end(&r.json, ']');
     json_write_key(&r.json, "results");
     json_write_array(&r.json);
-    for (size_t i = 0; i < j->prompts.count; i++)
+    for (size_t i = 0; i < j->n_texts; i++)
         write_result(j, i, &r);
     json_write_end(&r.json, ']');
     json_write_end(&r.json, '}');
@@ -323,7 +338,10 @@ static int prepare(const char *model, char **texts, int n_texts, struct job *j,
     j->how = generate_options_default();
     j->how.max_tokens = o->max_tokens;
     j->how.logprobs = o->logprobs;
-    j->how.batch = o->batch;
+    j->how.batch = o->batch != 0     ? o->batch
+                   : o->samples < 8  ? 8
+                   : o->samples < 64 ? o->samples
+                                     : 64;
     j->how.sampling = (struct sampler_options){.temperature = o->temperature,
                                                .top_k = o->top_k,
                                                .top_p = o->top_p,
@@ -331,6 +349,13 @@ static int prepare(const char *model, char **texts, int n_texts, struct job *j,
                                                .repeat_penalty = o->repeat_penalty,
                                                .seed = o->seed};
     int status = sampler_options_check(&j->how.sampling, e);
+    if (status == PLUMB_OK && o->samples < 1)
+        status = error_set(e, PLUMB_INPUT, "--samples %d: expected 1 or more", o->samples);
+    if (status == PLUMB_OK && o->samples > 1 && o->temperature == 0)
+        status = error_set(e, PLUMB_INPUT,
+                           "--samples %d at temperature 0 would be one text, %d times: add "
+                           "--temperature 1",
+                           o->samples, o->samples);
     if (status == PLUMB_OK && o->chat && o->special)
         status = error_set(e, PLUMB_INPUT,
                            "--special and --chat: what a user says never becomes a special token");
@@ -354,10 +379,10 @@ static int prepare(const char *model, char **texts, int n_texts, struct job *j,
 static void tell_speed(const struct job *j)
 {
     size_t given = 0, made = 0;
-    for (size_t i = 0; i < j->prompts.count; i++) {
+    for (size_t i = 0; i < j->prompts.count; i++)
         given += j->inputs[i].n;
+    for (size_t i = 0; i < j->n_texts; i++)
         made += j->results[i].n;
-    }
     fprintf(stderr, "%zu tokens given, %zu made, in %.2f s: %.1f tokens/s made, reading included\n",
             given, made, j->seconds, (double)made / j->seconds);
 }
@@ -367,7 +392,7 @@ static void release(struct job *j)
     for (size_t i = 0; j->tokens && i < j->prompts.count; i++)
         token_list_free(&j->tokens[i]);
     if (j->results)
-        generated_free(j->results, j->prompts.count);
+        generated_free(j->results, j->n_texts);
     mem_free(j->tokens);
     mem_free(j->inputs);
     mem_free(j->results);
@@ -380,7 +405,7 @@ static void release(struct job *j)
 static int run(int argc, char **argv)
 {
     struct generate_verb_options o = {
-        .max_tokens = 256, .top_p = 1, .repeat_penalty = 1, .batch = 8};
+        .max_tokens = 256, .samples = 1, .top_p = 1, .repeat_penalty = 1};
     struct operands words;
     struct plumb_error e = {0};
     struct job job = {.o = &o};
@@ -412,6 +437,8 @@ static const char *const examples[][2] = {
      "--json "
      "> texts.json",
      "a draw for each prompt of a file, with token ids and log-probabilities"},
+    {"plumb generate demo/post \"Kampala is\" --samples 5 --temperature 1 -n 8",
+     "five texts of one prompt, which is run once"},
     {"plumb generate SmolLM2-135M-Instruct --chat --system \"Answer in one word.\" \"The capital "
      "of "
      "France?\"",
@@ -426,7 +453,8 @@ const struct verb verb_generate = {
         "Lets a model go on from prompts: the most likely token each time, or a draw. The text of "
         "a single prompt is shown as it comes. What follows a prompt does not depend on the "
         "prompts beside it, on the batch or on the threads; draws depend on the seed and on the "
-        "prompt's number. The text ends where the model ends it, before a stop text, after "
+        "numbers of the prompt and of the sample. The text ends where the model ends it, before a "
+        "stop text, after "
         "--max-tokens, or where the model's context is full.",
     .options = options,
     .examples = examples,
