@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "model/forward_private.h"
+#include "model/steering.h"
 
 enum {
     SLAB = 1024,  /* rows that go through a block together: the second cache's worth of a small
@@ -44,6 +45,11 @@ int forward_create(const struct model *m, struct forward **out, struct plumb_err
     (*out)->k = kernels_for(m->level);
     workspace_init(&(*out)->workspace, m->threads);
     return PLUMB_OK;
+}
+
+void forward_steer(struct forward *f, const struct steering *s)
+{
+    f->steering = s;
 }
 
 static void angles_free(struct angles *a)
@@ -139,6 +145,12 @@ static int check_shared(const struct forward *f, const struct forward_item *item
                          "item %zu shares %d tokens with the item before it; expected an item with "
                          "the same prefix, no sequence, and as many tokens",
                          i, item->n_shared);
+    if (f->steering && f->steering->n_parts > 0 && !f->steering->all_tokens &&
+        prefix_length(item->prefix) + item->n_shared > item_answers_from(before))
+        return error_set(e, PLUMB_INPUT,
+                         "item %zu shares tokens that are steered in the item before it, and not "
+                         "in itself",
+                         i);
     if (item_first(before) + before->n_tokens > config_sharing_limit(&f->m->config))
         return error_set(e, PLUMB_INPUT,
                          "item %zu shares tokens with an item of more than %d, beyond which this "
@@ -335,13 +347,26 @@ static int embed(struct run *r, struct plumb_error *e)
                               : error_set(e, failed, "a row of the embedding could not be read");
 }
 
-/* Shows the residual stream to the hook, and copies its wanted rows to the caller. */
+/* h_l <- h_l + alpha s_l v_l, at the rows that the steering is for. */
+static void steer_layer(const struct run *r, int layer)
+{
+    const struct forward *f = r->f;
+    const size_t d = (size_t)f->m->config.hidden;
+    const float *step = f->steering ? steering_step(f->steering, layer) : NULL;
+    for (size_t row = 0; step && row < r->n_rows; row++)
+        if (f->steering->all_tokens ||
+            r->position[row] >= item_answers_from(&r->items[r->item[row]]))
+            f->k->add(f->x.data + row * d, step, d);
+}
+
+/* Steers the residual stream, shows it to the hook, and copies its wanted rows to the caller. */
 static void show_layer(struct run *r, int layer)
 {
     const struct config *c = &r->f->m->config;
     const size_t d = (size_t)c->hidden;
     const float *x = r->f->x.data;
     const bool last = layer == c->n_layers;
+    steer_layer(r, layer);
     if (r->hook)
         r->hook->call(r->hook->user, layer, r->f->x.data, r->n_rows, r->item, r->position);
     if (r->residual)
@@ -372,10 +397,14 @@ static void run_layers(void *context)
 {
     struct run *r = context;
     const int n = r->f->m->config.n_layers;
-    r->status = embed(r, r->e);
+    if (r->start)
+        memcpy(r->f->x.data, r->start,
+               r->n_rows * (size_t)r->f->m->config.hidden * sizeof *r->start);
+    else
+        r->status = embed(r, r->e);
     if (r->status == PLUMB_OK)
-        show_layer(r, 0);
-    for (int layer = 0; layer < n && r->status == PLUMB_OK; layer++) {
+        show_layer(r, r->start_layer);
+    for (int layer = r->start_layer; layer < n && r->status == PLUMB_OK; layer++) {
         r->status = run_layer(r, layer, r->e);
         if (r->status == PLUMB_OK && r->n_rows > 0)
             show_layer(r, layer + 1);
@@ -418,6 +447,28 @@ int forward_run(struct forward *f, const struct forward_item *items, size_t n_it
                     .hook = hook,
                     .residual = residual,
                     .final = final,
+                    .e = e};
+    return n_items ? run_batch(&r) : PLUMB_OK;
+}
+
+int forward_run_from(struct forward *f, const struct forward_item *items, size_t n_items, int layer,
+                     const float *x, float *final, struct plumb_error *e)
+{
+    const int most = f->m->config.n_layers;
+    if (layer < 0 || layer > most)
+        return error_set(e, PLUMB_INPUT, "a run from layer %d; expected 0 to %d", layer, most);
+    for (size_t i = 0; i < n_items; i++)
+        if (items[i].sequence || items[i].n_shared || items[i].n_wanted != items[i].n_tokens)
+            return error_set(e, PLUMB_INPUT,
+                             "item %zu: a run from layer %d wants every token, and neither "
+                             "sequences nor sharing",
+                             i, layer);
+    struct run r = {.f = f,
+                    .items = items,
+                    .n_items = n_items,
+                    .final = final,
+                    .start = x,
+                    .start_layer = layer,
                     .e = e};
     return n_items ? run_batch(&r) : PLUMB_OK;
 }

@@ -23,6 +23,12 @@ struct forward; /* workspace of one caller: grows to the largest batch seen */
 int forward_create(const struct model *m, struct forward **out, struct plumb_error *e);
 void forward_destroy(struct forward *f);
 
+/* From here on every run, prefix and head of this workspace is steered; null: as the model is. The steering is the caller's
+   and must fit the model (steering_check) and outlive its use; prefixes and sequences made under one steering are for that one.
+   Hooks and residuals see the steered stream. */
+struct steering;
+void forward_steer(struct forward *f, const struct steering *s);
+
 struct forward_hook;
 
 /* An immutable, shareable beginning: the keys and values of every layer. hook may be null; an edit
@@ -61,6 +67,7 @@ struct forward_item {
                      `tokens`. 0 = none. Both items have the same prefix, and no sequence. Sorted
                      prompts share all that they can in this way. */
     int n_wanted; /* residuals of the last n_wanted positions are wanted; usually 1; may be 0 */
+    int n_answering; /* so many of the last tokens are steered, where not all are: those that answer; 0 = n_wanted */
     struct sequence
         *sequence; /* null, or what this item goes on (then prefix is null); no two items
                                   the same one. It grows by the tokens when the run succeeds. */
@@ -81,6 +88,12 @@ struct forward_hook {
 int forward_run(struct forward *f, const struct forward_item *items, size_t n_items,
                 const struct forward_hook *hook, float *residual, float *final,
                 struct plumb_error *e);
+
+/* From the states x [n_rows, D] after block `layer` on (0 = the embeddings), which an earlier run gave: the bits of the same
+   run from the beginning, for a fraction of its time. Every token is wanted; no sequences. A steering of lower layers must be
+   in x already; that of `layer` itself is added here. final as in forward_run. */
+int forward_run_from(struct forward *f, const struct forward_item *items, size_t n_items, int layer,
+                     const float *x, float *final, struct plumb_error *e);
 
 /* Heads. x [R, D] are residuals after any block; each applies the model's own final norm,
  * unembedding and soft-cap, in f32. */

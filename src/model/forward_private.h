@@ -23,6 +23,7 @@ struct angles {
 struct forward {
     const struct model *m;
     const struct kernels *k;
+    const struct steering *steering; /* or null */
     struct workspace workspace;
     struct floats x;            /* [rows, D] the residual stream */
     struct floats normed;       /* [slab, D] */
@@ -55,6 +56,8 @@ struct sequence {
     struct cache own;
 };
 
+/* The first position of an item that a steering of the answering tokens reaches. */
+int item_answers_from(const struct forward_item *item);
 /* The prefix of an item, and the position of its first own token. */
 const struct prefix *item_prefix(const struct forward_item *item);
 int item_first(const struct forward_item *item);
@@ -67,6 +70,8 @@ struct run {
     size_t n_items, n_rows, n_wanted;
     const struct forward_hook *hook; /* or null */
     float *residual, *final;         /* as forward_run; each may be null */
+    const float *start;              /* [n_rows, D] after block start_layer, or null: embeddings */
+    int start_layer;
     struct plumb_error *e;
     int status;
     size_t *row0;                /* [n_items] first row of an item */

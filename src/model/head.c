@@ -1,5 +1,5 @@
 /*
- * head.c - from a residual to logits: final norm, unembedding, scale, soft-cap, all in f32.
+ * head.c - from a residual to logits: final norm, the clip of a steering, unembedding, scale, soft-cap, all in f32.
  *
  * A few chosen rows of the unembedding (the option letters) go through the same tile as the whole
  * of it, so a letter's logit has the same bits either way, and the lens at the last layer is the
@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "model/forward_private.h"
+#include "model/steering.h"
 
 enum {
     LOGITS_AT_A_TIME = 1 << 24
@@ -67,6 +68,13 @@ void head_destroy(struct head *h)
     mem_free(h);
 }
 
+/* Feature clipping (arXiv 2410.19796): z <- min(max(z, -c), c). */
+static void clip_features(float *z, size_t n, float c)
+{
+    for (size_t i = 0; i < n; i++)
+        z[i] = z[i] > c ? c : z[i] < -c ? -c : z[i];
+}
+
 static int apply(struct forward *f, const struct linear *rows, const float *x, size_t R, float *out,
                  struct plumb_error *e)
 {
@@ -76,6 +84,8 @@ static int apply(struct forward *f, const struct linear *rows, const float *x, s
     if (status != PLUMB_OK)
         return status;
     norm_rows(f, &f->m->weights.final_norm, x, R, d, f->normed.data);
+    if (f->steering && f->steering->clips)
+        clip_features(f->normed.data, R * d, f->steering->clip);
     status = linear_rows(f, rows, f->normed.data, d, R, out, e);
     for (size_t i = 0; i < R && status == PLUMB_OK; i++) {
         if (c->logit_scale != 1)

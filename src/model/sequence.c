@@ -141,3 +141,9 @@ int item_first(const struct forward_item *item)
     return item->sequence ? sequence_length(item->sequence)
                           : prefix_length(item->prefix) + item->n_shared;
 }
+
+int item_answers_from(const struct forward_item *item)
+{
+    return item_first(item) + item->n_tokens -
+           (item->n_answering ? item->n_answering : item->n_wanted);
+}
