@@ -37,39 +37,35 @@ METRIC_COMPUTE(compute_auroc)
 }
 
 /* AP = sum over thresholds of (recall - recall before) * precision: a step sum, not the trapezoid, which is too high
-   (Davis and Goadrich 2006). Of the right answers from the top. */
+   (Davis and Goadrich 2006). What is sought are the right answers, from the top, or the wrong ones, from the bottom. */
+static double average_precision(const struct tie_groups *g, bool of_right)
+{
+    double taken = 0, found = 0;
+    struct sum sum = {0};
+    for (size_t k = 0; k < g->n; k++) {
+        const size_t i = of_right ? g->n - 1 - k : k;
+        const double sought = of_right ? g->right[i] : g->count[i] - g->right[i];
+        taken += g->count[i];
+        found += sought;
+        sum_add(&sum, sought * (found / taken));
+    }
+    return sum_value(sum) / (of_right ? g->all.right : g->all.count - g->all.right);
+}
+
 METRIC_COMPUTE(compute_auprc_correct)
 {
     (void)m, (void)o;
     const struct tie_groups g = tie_groups_of(s, weight, scratch);
-    if (!both_classes(g.all, out, reason))
-        return;
-    double taken = 0, found = 0;
-    struct sum sum = {0};
-    for (size_t i = g.n; i-- > 0;) {
-        taken += g.count[i];
-        found += g.right[i];
-        sum_add(&sum, g.right[i] * (found / taken));
-    }
-    *out = sum_value(sum) / g.all.right;
+    if (both_classes(g.all, out, reason))
+        *out = average_precision(&g, true);
 }
 
-/* The same of the wrong answers, from the bottom. */
 METRIC_COMPUTE(compute_auprc_error)
 {
     (void)m, (void)o;
     const struct tie_groups g = tie_groups_of(s, weight, scratch);
-    if (!both_classes(g.all, out, reason))
-        return;
-    double taken = 0, found = 0;
-    struct sum sum = {0};
-    for (size_t i = 0; i < g.n; i++) {
-        const double wrong = g.count[i] - g.right[i];
-        taken += g.count[i];
-        found += wrong;
-        sum_add(&sum, wrong * (found / taken));
-    }
-    *out = sum_value(sum) / (g.all.count - g.all.right);
+    if (both_classes(g.all, out, reason))
+        *out = average_precision(&g, false);
 }
 
 /* The share of wrong answers that is accepted at the first threshold, from the top, which accepts 95% of the right ones. */
