@@ -227,3 +227,37 @@ void product_f32(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t 
                 (int)(transpose_a ? k : m), b, (int)(transpose_b ? n : k), 0, c, (int)m);
     alone_end(threads);
 }
+
+/* ---- symmetric matrices ---- */
+
+void gram_f64(size_t m, size_t k, const double *a, double *c)
+{
+    const int threads = alone_begin();
+    cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, (int)m, (int)k, 1, a, (int)m, 0, c,
+                (int)m);
+    alone_end(threads);
+}
+
+int cholesky_f64(size_t m, double *c, struct plumb_error *e)
+{
+    int status = check_size(m, m, e);
+    if (status != PLUMB_OK)
+        return status;
+    const int threads = alone_begin();
+    const lapack_int info =
+        LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', (lapack_int)m, c, (lapack_int)m);
+    alone_end(threads);
+    if (info != 0)
+        return error_set(e, PLUMB_INPUT,
+                         "a matrix of %zu x %zu is not positive definite (LAPACK says %d)", m, m,
+                         (int)info);
+    return PLUMB_OK;
+}
+
+void cholesky_solve_f64(size_t m, size_t n, const double *l, double *b)
+{
+    const int threads = alone_begin();
+    LAPACKE_dpotrs_work(LAPACK_COL_MAJOR, 'L', (lapack_int)m, (lapack_int)n, l, (lapack_int)m, b,
+                        (lapack_int)m);
+    alone_end(threads);
+}

@@ -39,4 +39,13 @@ void product_f64(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t 
 void product_f32(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const float *a,
                  const float *b, float *c);
 
+/* c [m, m] = a a^T of a [m, k]; the lower triangle alone, the rest is left as it is. Half the work of product_f64. */
+void gram_f64(size_t m, size_t k, const double *a, double *c);
+
+/* The lower triangle of c [m, m], positive definite, becomes its Cholesky factor L, c = L L^T. PLUMB_INPUT: it is not
+   positive definite. */
+int cholesky_f64(size_t m, double *c, struct plumb_error *e);
+/* b [m, n] becomes the solution of L L^T x = b. */
+void cholesky_solve_f64(size_t m, size_t n, const double *l, double *b);
+
 #endif
