@@ -136,6 +136,7 @@ const char *plumb_trace_text(const plumb_trace *trace, const char *name)
         {"preset", h->preset},
         {"preset_hash", h->preset_hash},
         {"chat_hash", h->chat_hash},
+        {"steering", h->steering},
         {"task", h->task},
         {"task_hash", h->task_hash},
         {"program", h->program},

@@ -15,11 +15,12 @@
 #include "cli/verb.h"
 #include "model/chat.h"
 #include "model/generate.h"
+#include "model/steering.h"
 #include "model/tokenizer.h"
 
 struct generate_verb_options {
     struct common_options common;
-    const char *file, *system;
+    const char *file, *system, *steer;
     struct option_texts stops;
     int max_tokens, samples, top_k, logprobs, batch, precision, threads;
     double temperature, top_p, min_p, repeat_penalty;
@@ -53,6 +54,10 @@ static const struct option_row options[] = {
     {0, "chat", OPTION_FLAG, NULL, AT(chat),
      "each prompt is what a user says; the model's own chat template asks for the answer"},
     {0, "system", OPTION_TEXT, "TEXT", AT(system), "with --chat: the system text in front"},
+    {0, "steer", OPTION_TEXT, "FILE[:STRENGTH]", AT(steer),
+     "run the model along this direction, from plumb steer fit, at the prompt's last token and "
+     "every "
+     "new one; the strength is the file's unless one is given"},
     {0, "special", OPTION_FLAG, NULL, AT(special),
      "read \"<|im_end|>\" and the like in a prompt as that token; otherwise it is text like any "
      "other"},
@@ -75,6 +80,7 @@ struct job {
     struct generated *results;      /* [n_texts] = [prompts.count, samples] */
     size_t n_texts;
     struct generate_options how;
+    struct steering steering;
     char *stops[OPTION_TEXTS_MAX];
     double seconds;
 };
@@ -373,6 +379,10 @@ static int prepare(const char *model, char **texts, int n_texts, struct job *j,
                            "no prompt: give one after the model, or a file of them with --file");
     if (status == PLUMB_OK)
         status = model_open(model, &how, &j->model, e);
+    if (status == PLUMB_OK && o->steer) {
+        status = steering_open(o->steer, j->model, &j->steering, e);
+        j->how.steering = &j->steering;
+    }
     return status == PLUMB_OK ? tokenize(j, e) : status;
 }
 
@@ -399,6 +409,7 @@ static void release(struct job *j)
     for (int i = 0; i < OPTION_TEXTS_MAX; i++)
         mem_free(j->stops[i]);
     prompt_list_free(&j->prompts);
+    steering_free(&j->steering);
     model_close(j->model);
 }
 

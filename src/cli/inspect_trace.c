@@ -39,6 +39,8 @@ static void tell_run(struct description *d, const struct trace_header *h)
     description_text(d, "score", "score", trace_score_name(h->score));
     if (h->permutation)
         description_number(d, "options shifted by", "permutation", h->permutation, NULL);
+    if (h->steering)
+        description_text(d, "steering", "steering", h->steering);
     description_text(d, "program", "program", h->program);
 }
 

@@ -13,11 +13,12 @@
 #include "cli/trace_summary.h"
 #include "cli/verb.h"
 #include "model/config.h"
+#include "model/steering.h"
 #include "trace/run.h"
 
 struct trace_verb_options {
     struct common_options common;
-    const char *output, *instruction, *system, *shots_from, *hidden, *shard, *permute;
+    const char *output, *instruction, *system, *shots_from, *hidden, *shard, *permute, *steer;
     int preset, score, lens, precision, shots, threads;
     size_t limit;
     bool json, join, no_sharing;
@@ -56,6 +57,9 @@ static const struct option_row options[] = {
     {0, "hidden", OPTION_TEXT, "LAYERS", AT(hidden),
      "also keep the hidden states after these layers: 0,8,16 or 4-8, last, all; 0 is the "
      "embeddings"},
+    {0, "steer", OPTION_TEXT, "FILE[:STRENGTH]", AT(steer),
+     "run the model along this direction, from plumb steer fit; the strength is the file's unless "
+     "one is given"},
     {0, "limit", OPTION_SIZE, "N", AT(limit), "only the first N questions; 0, the default: all"},
     {0, "precision", OPTION_CHOICE, "auto|f32|bf16", AT(precision),
      "of weights and matrix products; auto is bf16 where the file's weights are BF16, f32 "
@@ -145,6 +149,8 @@ static void print_json(const struct trace *t, const char *path, const struct ord
     result_text(r, "task", t->header.task);
     result_text(r, "precision", t->header.precision);
     result_text(r, "score", trace_score_name(t->header.score));
+    if (t->header.steering)
+        result_text(r, "steering", t->header.steering);
     result_integer(r, "items", (int64_t)t->header.n);
     result_integer(r, "layers", t->header.n_layers);
     if (report) {
@@ -216,6 +222,7 @@ struct job {
     struct question_set questions, examples;
     struct model *model;
     int *hidden;
+    struct steering steering;
 };
 
 static int prepare(const char *model, const char *questions, const struct trace_verb_options *o,
@@ -257,6 +264,10 @@ static int prepare(const char *model, const char *questions, const struct trace_
         status = layer_list_parse(o->hidden, model_config(job->model)->n_layers, &job->hidden,
                                   &run->n_hidden, e);
         run->hidden_layers = job->hidden;
+    }
+    if (status == PLUMB_OK && o->steer) {
+        status = steering_open(o->steer, job->model, &job->steering, e);
+        run->steering = &job->steering;
     }
     return status;
 }
@@ -301,6 +312,7 @@ static int record(const char *model, const char *questions, const struct trace_v
     if (status == PLUMB_OK)
         status = show(o->output, o, &orders, &report, e);
     mem_free(job.hidden);
+    steering_free(&job.steering);
     model_close(job.model);
     questions_free(&job.examples);
     questions_free(&job.questions);

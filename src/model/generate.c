@@ -317,11 +317,13 @@ static int step(struct generation *g, struct plumb_error *e)
         struct place *p = &g->places[i];
         if (!sequence_goes_on(p->sequence, g->f, p->n - sequence_length(p->sequence)))
             sequence_truncate(p->sequence, 0); /* its angles have changed: the whole text anew */
-        const int done = sequence_length(p->sequence);
-        g->items[i] = (struct forward_item){.sequence = p->sequence,
-                                            .tokens = p->tokens + done,
-                                            .n_tokens = p->n - done,
-                                            .n_wanted = 1};
+        const int done = sequence_length(p->sequence), answers = p->n_prompt - 1;
+        g->items[i] =
+            (struct forward_item){.sequence = p->sequence,
+                                  .tokens = p->tokens + done,
+                                  .n_tokens = p->n - done,
+                                  .n_wanted = 1,
+                                  .n_answering = p->n - (done > answers ? done : answers)};
     }
     const size_t rows = g->n_used;
     int status = forward_run(g->f, g->items, rows, NULL, NULL, g->residual, e);
@@ -370,6 +372,8 @@ static int prepare(struct generation *g, size_t n_texts, struct plumb_error *e)
     int status = open_samplers(g, e);
     if (status == PLUMB_OK)
         status = forward_create(g->m, &g->f, e);
+    if (status == PLUMB_OK)
+        forward_steer(g->f, g->o->steering);
     if (status == PLUMB_OK)
         status = end_tokens(model_path(g->m), g->tokenizer, &g->ends, e);
     return status == PLUMB_OK ? open_opening(g, e) : status;

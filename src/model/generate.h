@@ -16,15 +16,18 @@
 #include "model/model.h"
 #include "model/sampler.h"
 
+struct steering;
+
 struct generate_options {
     int max_tokens; /* at most so many new tokens a prompt */
     struct sampler_options sampling;
     const char *const *stops; /* [n_stops] the text ends before the first of these */
     int n_stops;
-    int logprobs;            /* so many most likely tokens are kept at each place */
-    int batch;               /* texts that are in hand at a time; each holds its keys and values */
-    bool entropies;          /* keep the entropy of what each token was chosen from */
-    bool no_sharing;         /* run every prompt alone: the same bits, later */
+    int logprobs;    /* so many most likely tokens are kept at each place */
+    int batch;       /* texts that are in hand at a time; each holds its keys and values */
+    bool entropies;  /* keep the entropy of what each token was chosen from */
+    bool no_sharing; /* run every prompt alone: the same bits, later */
+    const struct steering *steering; /* null; or applied to every run of the model */
     const uint64_t *streams; /* [n_prompts] the number of each prompt's draws; null: 0, 1, 2, ... */
 };
 struct generate_options generate_options_default(void);

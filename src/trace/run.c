@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "model/config.h"
+#include "model/steering.h"
 #include "model/tokenizer.h"
 #include "task/option_order.h"
 #include "tensor/dtype.h"
@@ -48,8 +49,27 @@ static const char *lens_name(enum trace_lens l)
 }
 
 struct header_text {
-    char fingerprint[33], tokenizer[33], preset[33], chat[33], task[33];
+    char fingerprint[33], tokenizer[33], preset[33], chat[33], task[33], steering[33];
 };
+
+/* A steered model is another model: what is fitted to the one is not for the other. */
+static int fingerprint_run(const struct run *r, struct header_text *text)
+{
+    struct hash128 fingerprint, steering;
+    int status = model_fingerprint(r->m, &fingerprint, r->e);
+    if (status != PLUMB_OK)
+        return status;
+    hash_hex(fingerprint, text->fingerprint);
+    if (!r->o->steering)
+        return PLUMB_OK;
+    status = steering_hash(r->o->steering, &steering, r->e);
+    if (status != PLUMB_OK)
+        return status;
+    const struct hash128 both[] = {fingerprint, steering};
+    hash_hex(steering, text->steering);
+    hash_hex(hash_bytes(both, sizeof both), text->fingerprint);
+    return PLUMB_OK;
+}
 
 static int make_header(struct run *r, struct trace_header *h, struct header_text *text)
 {
@@ -57,15 +77,13 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
     const struct trace_run_options *o = r->o;
     const enum trace_lens lens = o->score == TRACE_SCORE_LETTERS ? o->lens : TRACE_LENS_NONE;
     const struct preset preset = run_preset(o);
-    struct hash128 fingerprint;
-    int status = model_fingerprint(r->m, &fingerprint, r->e);
+    int status = fingerprint_run(r, text);
     if (status != PLUMB_OK)
         return status;
-    hash_hex(fingerprint, text->fingerprint);
     hash_hex(tokenizer_hash(model_tokenizer(r->m)), text->tokenizer);
     hash_hex(preset_hash(&preset), text->preset);
-    if (r->chat)
-        hash_hex(chat_hash(r->chat), text->chat);
+    if (r->prompt_maker.chat)
+        hash_hex(chat_hash(r->prompt_maker.chat), text->chat);
     hash_hex(r->questions->hash, text->task);
     const size_t total = r->questions->count, shards = o->shards > 1 ? o->shards : 1;
     const size_t first = total * o->shard / shards, end = total * (o->shard + 1) / shards;
@@ -104,7 +122,7 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
         .tokenizer_hash = text->tokenizer,
         .preset = preset_name(o->preset.kind),
         .preset_hash = text->preset,
-        .chat_hash = r->chat ? text->chat : NULL,
+        .chat_hash = r->prompt_maker.chat ? text->chat : NULL,
         .task = r->questions->name,
         .task_hash = text->task,
         .precision = precision_name(model_precision(r->m)),
@@ -112,6 +130,7 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
         .lens = lens_name(lens),
         .score = o->score,
         .permutation = o->permutation,
+        .steering = o->steering ? text->steering : NULL,
         .program = "plumb " PLUMB_VERSION,
         .groups = r->questions->groups,
         .n_groups = r->questions->n_groups,
@@ -137,52 +156,13 @@ static void fill_known(struct run *r)
 
 /* ---- plan ------------------------------------------------------------------------------------ */
 
-/* The ids of a question as a user's message in the model's own chat template, and of the answer's beginning, which
-   is as little a special token as the message. */
-static int encode_chat(struct run *r, struct buffer *message, struct token_list *ids)
-{
-    const struct preset *p = &r->o->preset;
-    const struct chat_options options = {.add_generation_prompt = true, .no_thinking = true};
-    const char *system = p->system ? p->system : "";
-    struct jinja_output text = {0};
-    while (message->size > 0 && message->data[message->size - 1] == '\n')
-        message->size--; /* what parts a question from its cue */
-    const struct chat_message messages[] = {
-        {.role = "system", .content = system, .size = strlen(system)},
-        {.role = "user", .content = buffer_string(message), .size = message->size},
-    };
-    int status = *system ? chat_render(r->chat, messages, 2, options, &text, r->e)
-                         : chat_render(r->chat, messages + 1, 1, options, &text, r->e);
-    if (status == PLUMB_OK)
-        status = chat_continue(&text, preset_answer_begin(p), r->e);
-    if (status == PLUMB_OK)
-        status = chat_encode(model_tokenizer(r->m), &text, ids, r->e);
-    jinja_output_free(&text);
-    return status;
-}
-
 static int make_prompt(struct run *r, const struct buffer *header, size_t item, struct prompt *out,
                        struct buffer *text)
 {
-    const char *listed[QUESTION_MAX_OPTIONS];
-    const struct question q = question_shifted(&r->questions->items[r->trace->header.first + item],
-                                               r->o->permutation, listed);
-    const struct tokenizer_options options = {.add_special = true};
-    const int context = model_config(r->m)->context;
     struct token_list ids = {0};
-    buffer_clear(text);
-    buffer_add(text, header->data, header->size);
-    int status = preset_question(&r->o->preset, &q, text, r->e);
-    if (status == PLUMB_OK && text->failed)
-        status = error_memory(r->e, "a prompt");
-    if (status == PLUMB_OK)
-        status = r->chat ? encode_chat(r, text, &ids)
-                         : tokenizer_encode(model_tokenizer(r->m), text->data, text->size, options,
-                                            &ids, r->e);
-    if (status == PLUMB_OK && (ids.count == 0 || ids.count > (size_t)context))
-        status = error_set(r->e, PLUMB_INPUT,
-                           "question %s: its prompt has %zu tokens; the model's context holds %d",
-                           q.id, ids.count, context);
+    const int status =
+        prompt_make(&r->prompt_maker, header, &r->questions->items[r->trace->header.first + item],
+                    text, &ids, r->e);
     *out = (struct prompt){.item = item, .tokens = ids.ids, .n = (int)ids.count};
     return status;
 }
@@ -353,12 +333,15 @@ static int enter_group(struct run *r, struct group_plan *g)
 }
 
 /* Tokens behind the group's prefix that a prompt shares with the one before it. */
-static int shared_with_neighbour(const struct group_plan *g, const struct prompt *p)
+static int shared_with_neighbour(const struct run *r, const struct group_plan *g,
+                                 const struct prompt *p)
 {
     if (!g->neighbours)
         return 0;
-    const int same = common_beginning(p - 1, p),
-              shared = (same < p->n ? same : p->n - 1) - g->shared;
+    int same = common_beginning(p - 1, p);
+    if (r->o->steering && same == p[-1].n)
+        same--; /* its last token may be steered, which is for it alone */
+    const int shared = (same < p->n ? same : p->n - 1) - g->shared;
     return shared >= SHORTEST_SHARED ? shared : 0;
 }
 
@@ -379,7 +362,7 @@ static int take_batch(struct run *r, size_t *next, size_t *group, size_t rows, s
             return status;
         const struct prompt *p = &r->prompts[*next];
         const bool first = *n == 0 || *next == g->first; /* of the batch, of the group */
-        const int shared = first ? 0 : shared_with_neighbour(g, p), from = g->shared + shared;
+        const int shared = first ? 0 : shared_with_neighbour(r, g, p), from = g->shared + shared;
         items[*n] = (struct forward_item){.prefix = g->prefix,
                                           .tokens = p->tokens + from,
                                           .n_tokens = p->n - from,
@@ -484,7 +467,7 @@ static void run_release(struct run *r)
     mem_free(r->prompts);
     mem_free(r->groups);
     head_destroy(r->letters);
-    chat_close(r->chat);
+    prompt_maker_close(&r->prompt_maker);
     forward_destroy(r->f);
 }
 
@@ -500,7 +483,7 @@ int trace_run(struct model *m, const struct question_set *questions, const char 
     *report = (struct trace_run_report){0};
     if (!model_tokenizer(m))
         return trace_letter_tokens(m, &o->preset, 1, letters, e);
-    int status = o->preset.kind == PRESET_CHAT ? chat_open(model_path(m), &r.chat, e) : PLUMB_OK;
+    int status = prompt_maker_open(m, &o->preset, o->permutation, &r.prompt_maker, e);
     if (status == PLUMB_OK)
         status = make_header(&r, &header, &text);
     if (status == PLUMB_OK && o->score == TRACE_SCORE_LETTERS)
@@ -516,6 +499,8 @@ int trace_run(struct model *m, const struct question_set *questions, const char 
     if (report->resumed < header.n) {
         fill_known(&r);
         status = forward_create(m, &r.f, e);
+        if (status == PLUMB_OK)
+            forward_steer(r.f, o->steering);
         if (status == PLUMB_OK && o->progress)
             r.peak =
                 peak_flops(model_level(m), model_precision(m) == PRECISION_BF16, model_threads(m));

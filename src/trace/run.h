@@ -19,6 +19,8 @@
 #include "task/questions.h"
 #include "trace/trace.h"
 
+struct steering;
+
 enum trace_lens {
     TRACE_LENS_LETTERS, /* option logits at every layer */
     TRACE_LENS_VOCAB,   /* and the full vocabulary's entropy at every layer */
@@ -32,6 +34,8 @@ struct trace_run_options {
     const int *hidden_layers; /* [n_hidden] ascending, 0..L; 0 = the embeddings */
     int n_hidden;    /* where texts are scored: the states at the last token of the question */
     int permutation; /* cyclic shift of the order in which the options are listed, 0..K-1; what is recorded is mapped back */
+    const struct steering
+        *steering;        /* null; or applied in the run, and told by the trace's header */
     size_t shard, shards; /* shard of 0..shards-1; shards 0 or 1 = everything */
     bool
         no_prefix_sharing; /* for measuring what sharing saves; the result is the same to the bit */

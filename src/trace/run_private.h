@@ -4,8 +4,8 @@
 #ifndef TRACE_RUN_PRIVATE_H
 #define TRACE_RUN_PRIVATE_H
 
-#include "model/chat.h"
 #include "model/forward.h"
+#include "trace/prompt.h"
 #include "trace/run.h"
 
 enum {
@@ -36,8 +36,8 @@ struct run {
     struct trace_run_report *report;
     struct forward *f;
     struct head *letters;
-    struct chat *chat; /* the model's own template; null for other presets than chat */
-    int n_letters;     /* K */
+    struct prompt_maker prompt_maker;
+    int n_letters; /* K */
     struct prompt *prompts;
     size_t n_prompts;
     struct group_plan *groups;

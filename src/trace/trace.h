@@ -51,6 +51,8 @@ struct trace_header {
     const char *lens;       /* "letters", "vocab", "none" */
     enum trace_score score; /* what the logits are */
     int permutation; /* shift of the order in which the prompts list the options; 0 = their own (option_order.h) */
+    const char *
+        steering; /* hash of the steering of the run (steering.h), of which model_fingerprint is then as well; null: none */
     const char *program;       /* "plumb 0.1.0" */
     const char *const *groups; /* [n_groups] group names; `group` holds indices into these */
     int n_groups;

@@ -194,6 +194,7 @@ static int read_metadata(struct reader *r, struct trace_header *h)
     h->score = read_score(r);
     if (json_exists(json_get(r->metadata, "permutation"))) /* absent: the options' own order */
         h->permutation = (int)read_number(r, "permutation", TRACE_MAX_OPTIONS - 1);
+    h->steering = json_exists(json_get(r->metadata, "steering")) ? read_text(r, "steering") : NULL;
     h->n = read_number(r, "items", SIZE_MAX);
     h->first = read_number(r, "first", SIZE_MAX);
     h->total = read_number(r, "total", SIZE_MAX);

@@ -176,6 +176,8 @@ static void write_metadata(struct json_writer *w, const struct trace_header *h,
         write_text(w, "score", trace_score_name(h->score));
     if (h->permutation) /* left out for the same reason */
         write_number(w, "permutation", (size_t)h->permutation);
+    if (h->steering)
+        write_text(w, "steering", h->steering);
     if (h->imported) {
         write_text(w, "imported", h->imported);
         write_text(w, "imported_values", h->imported_probabilities ? "probabilities" : "logits");
@@ -323,6 +325,8 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "score";
     if (differ_number((size_t)x->permutation, (size_t)y->permutation, a, b))
         return "permutation";
+    if (differ_text(x->steering, y->steering, a, b))
+        return "steering";
     if (differ_text(x->imported, y->imported, a, b))
         return "imported";
     if (differ_number(x->imported_probabilities, y->imported_probabilities, a, b))
