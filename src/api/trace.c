@@ -137,6 +137,7 @@ const char *plumb_trace_text(const plumb_trace *trace, const char *name)
         {"preset_hash", h->preset_hash},
         {"chat_hash", h->chat_hash},
         {"steering", h->steering},
+        {"tuned_lens", h->tuned_lens},
         {"task", h->task},
         {"task_hash", h->task_hash},
         {"program", h->program},

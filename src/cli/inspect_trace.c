@@ -41,6 +41,8 @@ static void tell_run(struct description *d, const struct trace_header *h)
         description_number(d, "options shifted by", "permutation", h->permutation, NULL);
     if (h->steering)
         description_text(d, "steering", "steering", h->steering);
+    if (h->tuned_lens)
+        description_text(d, "tuned lens", "tuned_lens", h->tuned_lens);
     description_text(d, "program", "program", h->program);
 }
 

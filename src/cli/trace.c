@@ -13,12 +13,14 @@
 #include "cli/trace_summary.h"
 #include "cli/verb.h"
 #include "model/config.h"
+#include "model/lens.h"
 #include "model/steering.h"
 #include "trace/run.h"
 
 struct trace_verb_options {
     struct common_options common;
-    const char *output, *instruction, *system, *shots_from, *hidden, *shard, *permute, *steer;
+    const char *output, *instruction, *system, *shots_from, *hidden, *shard, *permute, *steer,
+        *lens_file;
     int preset, score, lens, precision, shots, threads;
     size_t limit;
     bool json, join, no_sharing;
@@ -50,6 +52,8 @@ static const struct option_row options[] = {
      "at every layer: the option logits; also the entropy over the full vocabulary; nothing. auto "
      "is "
      "letters, and none where texts are scored"},
+    {0, "lens-file", OPTION_TEXT, "FILE", AT(lens_file),
+     "read the inner layers through this tuned lens, from plumb lens fit; the trace keeps which"},
     {0, "permute", OPTION_TEXT, "R|cyclic", AT(permute),
      "list the options in another order: place 1 shows option 1 + R, and so on around; what is "
      "recorded stands at the options' own places. cyclic: FILE in their own order and FILE.shift1, "
@@ -151,6 +155,8 @@ static void print_json(const struct trace *t, const char *path, const struct ord
     result_text(r, "score", trace_score_name(t->header.score));
     if (t->header.steering)
         result_text(r, "steering", t->header.steering);
+    if (t->header.tuned_lens)
+        result_text(r, "tuned_lens", t->header.tuned_lens);
     result_integer(r, "items", (int64_t)t->header.n);
     result_integer(r, "layers", t->header.n_layers);
     if (report) {
@@ -223,6 +229,7 @@ struct job {
     struct model *model;
     int *hidden;
     struct steering steering;
+    struct lens *lens;
 };
 
 static int prepare(const char *model, const char *questions, const struct trace_verb_options *o,
@@ -264,6 +271,14 @@ static int prepare(const char *model, const char *questions, const struct trace_
         status = layer_list_parse(o->hidden, model_config(job->model)->n_layers, &job->hidden,
                                   &run->n_hidden, e);
         run->hidden_layers = job->hidden;
+    }
+    if (status == PLUMB_OK && o->lens_file) {
+        status = run->score != TRACE_SCORE_LETTERS || run->lens == TRACE_LENS_NONE
+                     ? error_set(e, PLUMB_INPUT,
+                                 "--lens-file reads letters at every layer: leave out --score and "
+                                 "--lens none")
+                     : lens_open(o->lens_file, job->model, &job->lens, e);
+        run->tuned = job->lens;
     }
     if (status == PLUMB_OK && o->steer) {
         status = steering_open(o->steer, job->model, &job->steering, e);
@@ -313,6 +328,7 @@ static int record(const char *model, const char *questions, const struct trace_v
         status = show(o->output, o, &orders, &report, e);
     mem_free(job.hidden);
     steering_free(&job.steering);
+    lens_close(job.lens);
     model_close(job.model);
     questions_free(&job.examples);
     questions_free(&job.questions);

@@ -324,6 +324,13 @@ static void step_adamw(const struct update *o, const float *g, float *w, float *
     }
 }
 
+double tuned_lens_rate(const struct tuned_lens_optimizer_options *o)
+{
+    if (o->learning_rate > 0)
+        return o->learning_rate;
+    return o->kind == TUNED_LENS_ADAMW ? 1e-3 : 1.0 * (1 - o->momentum);
+}
+
 void tuned_lens_step(const struct tuned_lens_optimizer_options *o, int step,
                      struct lens_values *gradient, struct lens_values *v,
                      struct tuned_lens_moments *moments)
@@ -331,8 +338,7 @@ void tuned_lens_step(const struct tuned_lens_optimizer_options *o, int step,
     const size_t weights = (size_t)v->layers * v->hidden * v->hidden,
                  biases = (size_t)v->layers * v->hidden;
     const bool adamw = o->kind == TUNED_LENS_ADAMW;
-    const double rate = o->learning_rate > 0 ? o->learning_rate : adamw ? 1e-3 : 1 - o->momentum;
-    const struct update u = {.rate = rate * (1 - (double)step / o->steps),
+    const struct update u = {.rate = tuned_lens_rate(o) * (1 - (double)step / o->steps),
                              .momentum = o->momentum,
                              .decay = o->weight_decay,
                              .clip = clip_factor(o->clip, gradient),

@@ -53,6 +53,7 @@ struct tuned_lens_optimizer_options {
     double clip;          /* norm of the whole gradient: 1.0; 0 = none */
     int steps;            /* the rate falls linearly: rate x (1 - step / steps) */
 };
+double tuned_lens_rate(const struct tuned_lens_optimizer_options *o); /* at step 0 */
 /* Velocity, or both moments of AdamW (second unused by SGD). */
 struct tuned_lens_moments {
     struct lens_values first, second;

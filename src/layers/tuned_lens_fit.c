@@ -308,7 +308,9 @@ int tuned_lens_fit(struct model *m, const int32_t *ids, size_t n,
     struct lens_values gradient = {0};
     const int layers = model_config(m)->n_layers;
     const size_t d = (size_t)model_config(m)->hidden;
-    *report = (struct tuned_lens_report){.steps = o->optimizer.steps, .tokens_text = n};
+    *report = (struct tuned_lens_report){.steps = o->optimizer.steps,
+                                         .learning_rate = tuned_lens_rate(&o->optimizer),
+                                         .tokens_text = n};
     *out = (struct lens_values){0};
     int status = check_options(o, e);
     if (status == PLUMB_OK)

@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "model/config.h"
+#include "model/lens.h"
 #include "model/steering.h"
 #include "model/tokenizer.h"
 #include "task/option_order.h"
@@ -128,6 +129,7 @@ static int make_header(struct run *r, struct trace_header *h, struct header_text
         .precision = precision_name(model_precision(r->m)),
         .arithmetic = model_arithmetic(r->m),
         .lens = lens_name(lens),
+        .tuned_lens = o->tuned && lens != TRACE_LENS_NONE ? lens_hash(o->tuned) : NULL,
         .score = o->score,
         .permutation = o->permutation,
         .steering = o->steering ? text->steering : NULL,
@@ -255,6 +257,26 @@ static void put_options(const float *by_place, int shift, int k, float *out)
         out[option_at_place(place, shift, k)] = by_place[place];
 }
 
+/* What the head reads: the residuals of layers 1..L [L, R, D], the inner ones through their translators. *out is null, and
+   the residuals themselves are read, where there is no tuned lens. */
+static int translate(struct run *r, size_t R, const float *residual, float **out)
+{
+    const size_t L = (size_t)model_config(r->m)->n_layers, D = (size_t)model_config(r->m)->hidden;
+    int status = PLUMB_OK;
+    *out = NULL;
+    if (!r->trace->header.tuned_lens)
+        return PLUMB_OK;
+    float *read = mem_array(L * R, D * sizeof *read);
+    if (!read)
+        return error_memory(r->e, "the lens");
+    for (size_t l = 1; l < L && status == PLUMB_OK; l++)
+        status =
+            lens_apply(r->o->tuned, (int)l, residual + l * R * D, R, read + (l - 1) * R * D, r->e);
+    memcpy(read + (L - 1) * R * D, residual + L * R * D, R * D * sizeof *read);
+    *out = read;
+    return status;
+}
+
 /* The lens and the rest of what a batch's residuals [L + 1, R, D] say. */
 static int record(struct run *r, const size_t *prompts, size_t R, const float *residual)
 {
@@ -265,15 +287,18 @@ static int record(struct run *r, const size_t *prompts, size_t R, const float *r
     const size_t first_layer = h->n_layers > 0 ? 1 : L, layers = L + 1 - first_layer;
     float *lens = mem_array(layers * R * K, sizeof *lens), *summary = mem_array(R, sizeof *summary);
     float *entropy = h->with_entropy ? mem_array(L * R, sizeof *entropy) : NULL;
-    int status = lens && summary && (entropy || !h->with_entropy) ? PLUMB_OK
-                                                                  : error_memory(r->e, "the lens");
+    float *translated = NULL;
+    int status = lens && summary && (entropy || !h->with_entropy)
+                     ? translate(r, R, residual, &translated)
+                     : error_memory(r->e, "the lens");
+    const float *read = translated ? translated : residual + R * D; /* of layers 1..L */
     if (status == PLUMB_OK)
         status =
-            head_apply(r->f, r->letters, residual + first_layer * R * D, layers * R, lens, r->e);
+            head_apply(r->f, r->letters, read + (first_layer - 1) * R * D, layers * R, lens, r->e);
     if (status == PLUMB_OK)
         status = head_summary(r->f, residual + L * R * D, R, summary, NULL, r->e);
     if (status == PLUMB_OK && entropy)
-        status = head_summary(r->f, residual + R * D, L * R, NULL, entropy, r->e);
+        status = head_summary(r->f, read, L * R, NULL, entropy, r->e);
     for (size_t i = 0; i < R && status == PLUMB_OK; i++) {
         const size_t item = r->prompts[prompts[i]].item, k = (size_t)r->trace->options[item];
         const float *final = lens + ((layers - 1) * R + i) * K;
@@ -294,6 +319,7 @@ static int record(struct run *r, const size_t *prompts, size_t R, const float *r
                 to[d] = f32_to_f16(x[d]);
         }
     }
+    mem_free(translated);
     mem_free(lens);
     mem_free(summary);
     mem_free(entropy);

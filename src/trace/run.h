@@ -19,6 +19,7 @@
 #include "task/questions.h"
 #include "trace/trace.h"
 
+struct lens;
 struct steering;
 
 enum trace_lens {
@@ -29,7 +30,9 @@ enum trace_lens {
 
 struct trace_run_options {
     struct preset preset;
-    enum trace_lens lens;     /* none where texts are scored, whatever stands here */
+    enum trace_lens lens; /* none where texts are scored, whatever stands here */
+    struct lens *
+        tuned; /* null: the logit lens; or what inner layers are read through, told by the trace's header */
     enum trace_score score;   /* letters: one logit an option; else each option's text is scored */
     const int *hidden_layers; /* [n_hidden] ascending, 0..L; 0 = the embeddings */
     int n_hidden;    /* where texts are scored: the states at the last token of the question */

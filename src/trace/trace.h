@@ -49,6 +49,8 @@ struct trace_header {
     const char *precision;  /* "f32" or "bf16" */
     const char *arithmetic; /* instruction level that computed it; bits may differ between levels */
     const char *lens;       /* "letters", "vocab", "none" */
+    const char *
+        tuned_lens; /* hash of the tuned lens (model/lens.h) through which `lens` was read; null: the logit lens */
     enum trace_score score; /* what the logits are */
     int permutation; /* shift of the order in which the prompts list the options; 0 = their own (option_order.h) */
     const char *

@@ -191,6 +191,8 @@ static int read_metadata(struct reader *r, struct trace_header *h)
     h->task = read_text(r, "task");
     h->task_hash = read_text(r, "task_hash");
     h->lens = read_text(r, "lens");
+    h->tuned_lens =
+        json_exists(json_get(r->metadata, "tuned_lens")) ? read_text(r, "tuned_lens") : NULL;
     h->score = read_score(r);
     if (json_exists(json_get(r->metadata, "permutation"))) /* absent: the options' own order */
         h->permutation = (int)read_number(r, "permutation", TRACE_MAX_OPTIONS - 1);

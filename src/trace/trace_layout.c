@@ -172,6 +172,8 @@ static void write_metadata(struct json_writer *w, const struct trace_header *h,
     write_text(w, "task", h->task);
     write_text(w, "task_hash", h->task_hash);
     write_text(w, "lens", h->lens);
+    if (h->tuned_lens)
+        write_text(w, "tuned_lens", h->tuned_lens);
     if (h->score != TRACE_SCORE_LETTERS) /* left out, as it was before there was a choice */
         write_text(w, "score", trace_score_name(h->score));
     if (h->permutation) /* left out for the same reason */
@@ -321,6 +323,8 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "arithmetic";
     if (differ_text(x->lens, y->lens, a, b))
         return "lens";
+    if (differ_text(x->tuned_lens, y->tuned_lens, a, b))
+        return "tuned_lens";
     if (differ_text(trace_score_name(x->score), trace_score_name(y->score), a, b))
         return "score";
     if (differ_number((size_t)x->permutation, (size_t)y->permutation, a, b))
