@@ -27,7 +27,18 @@ static const struct verb *verb_find(const char *name)
     return NULL;
 }
 
-static int help(const char *name)
+/* "abstain check": the verb that two words name; null where there is none. */
+static const struct verb *word_find(const char *first, const char *second)
+{
+    const size_t n = strlen(first);
+    for (const struct verb *const *v = verb_words; second && *v; v++)
+        if (strncmp((*v)->name, first, n) == 0 && (*v)->name[n] == ' ' &&
+            strcmp((*v)->name + n + 1, second) == 0)
+            return *v;
+    return NULL;
+}
+
+static int help(const char *name, const char *word)
 {
     if (!name) {
         verb_overview(stdout);
@@ -41,7 +52,9 @@ static int help(const char *name)
         manual_completion(stdout);
         return PLUMB_OK;
     }
-    const struct verb *v = verb_find(name);
+    const struct verb *v = word_find(name, word);
+    if (!v)
+        v = verb_find(name);
     if (v)
         verb_help(v, stdout);
     return v ? PLUMB_OK : PLUMB_INPUT;
@@ -59,8 +72,11 @@ static int run(int argc, char **argv)
         return PLUMB_OK;
     }
     if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-        return help(argc > 2 ? argv[2] : NULL);
-    const struct verb *v = verb_find(word);
+        return help(argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
+    const struct verb *v = word_find(word, argc > 2 ? argv[2] : NULL);
+    if (v)
+        return v->run(argc - 2, argv + 2);
+    v = verb_find(word);
     return v ? v->run(argc - 1, argv + 1) : PLUMB_INPUT;
 }
 

@@ -82,6 +82,8 @@ void manual_page(FILE *to)
             plumb_version());
     for (const struct verb *const *v = verbs; *v; v++)
         put_verb(*v, to);
+    for (const struct verb *const *v = verb_words; *v; v++)
+        put_verb(*v, to);
     fputs(".SH OPTIONS OF EVERY VERB\n", to);
     put_options(options_common, to);
     fputs(".PP\nOf choices parted by | the first is the default.\n"

@@ -14,6 +14,8 @@ const struct verb *const verbs[] = {
     &verb_spectrum,  &verb_report,   &verb_bench,    &verb_demo,       NULL,
 };
 
+const struct verb *const verb_words[] = {&verb_abstain_check, NULL};
+
 void verb_overview(FILE *to)
 {
     fprintf(to, "plumb measures the confidence of language models through every layer.\n\n"
