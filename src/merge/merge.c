@@ -10,7 +10,12 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "merge/pair.h"
 #include "model/model_write.h"
+
+/* Blocks that are written with one call: the system's work for a call, and for each page of a file that is written piece by
+   piece, is more than that for the bytes. */
+enum { STRETCH = 32 };
 
 /* What one tensor's blocks share while they are made. */
 struct pour {
@@ -19,6 +24,9 @@ struct pour {
     size_t i;                /* of the tensor in the output */
     struct merge_sums *sums; /* [blocks] */
     struct merge_failure failure;
+    bool is_pair; /* two BF16 inputs, a weighted sum, BF16: the fast way */
+    struct merge_pair pair;
+    const uint8_t *from[2]; /* of the pair: [elements] BF16 */
 };
 
 /* The first of n values that the type cannot hold, n where it holds all: those that round to infinity, half a step beyond
@@ -40,26 +48,58 @@ static size_t first_unfit(const float *x, size_t n, enum dtype type)
     return j;
 }
 
-static void pour_block(struct pour *p, size_t block, float *room)
+/* One block of the result into `out`, in its type. room: for floats. */
+static int make_block(const struct pour *p, size_t block, float *room, uint8_t *out,
+                      struct plumb_error *e)
 {
     const struct merge_tensor *m = &p->item->merge;
     const size_t first = block * MERGE_BLOCK;
     const size_t n = m->elements - first < MERGE_BLOCK ? m->elements - first : MERGE_BLOCK;
-    struct plumb_error e = {0};
-    float *out = room, *scratch = room + MERGE_BLOCK;
-    int status = room ? merge_block(m, first, n, out, scratch, &p->sums[block], &e)
-                      : error_memory(&e, "blocks of a tensor");
-    const size_t unfit = status == PLUMB_OK ? first_unfit(out, n, p->item->type) : n;
-    if (unfit < n)
-        status = error_set(&e, PLUMB_INPUT,
-                           "tensor '%s', element %zu: the merge is %g, too large for %s; choose "
-                           "f32, or weights that lead less far",
-                           p->item->x->name, first + unfit, (double)out[unfit],
-                           dtype_name(p->item->type));
-    if (status == PLUMB_OK)
-        status = model_writer_put_f32(p->writer, p->i, first, out, n, &e);
+    if (p->is_pair && merge_pair_block(&p->pair, p->from[0] + 2 * first, p->from[1] + 2 * first, n,
+                                       (uint16_t *)out, &p->sums[block]))
+        return PLUMB_OK;
+    /* Where the fast way met what is unfit, this one says what and where. */
+    const int status = merge_block(m, first, n, room, room + MERGE_BLOCK, &p->sums[block], e);
     if (status != PLUMB_OK)
-        merge_failure_note(&p->failure, block, status, &e);
+        return status;
+    const size_t unfit = first_unfit(room, n, p->item->type);
+    if (unfit < n)
+        return error_set(e, PLUMB_INPUT,
+                         "tensor '%s', element %zu: the merge is %g, too large for %s; choose "
+                         "f32, or weights that lead less far",
+                         p->item->x->name, first + unfit, (double)room[unfit],
+                         dtype_name(p->item->type));
+    model_write_round(p->item->type, room, n, out);
+    return PLUMB_OK;
+}
+
+/* Blocks [from, to), written at once. room: one block of the result and one of each input as floats, then `to - from` of the
+   result in its type. */
+static void pour_stretch(struct pour *p, size_t from, size_t to, float *room)
+{
+    const struct merge_tensor *m = &p->item->merge;
+    const size_t size = dtype_block_bytes(p->item->type), first = from * MERGE_BLOCK;
+    const size_t end = to * MERGE_BLOCK < m->elements ? to * MERGE_BLOCK : m->elements;
+    uint8_t *out = room ? (uint8_t *)(room + (size_t)(m->n_inputs + 2) * MERGE_BLOCK) : NULL;
+    struct plumb_error e = {0};
+    int status = room ? PLUMB_OK : error_memory(&e, "blocks of a tensor");
+    for (size_t b = from; b < to && status == PLUMB_OK; b++)
+        status = make_block(p, b, room, out + (b - from) * MERGE_BLOCK * size, &e);
+    if (status == PLUMB_OK)
+        status = model_writer_put(p->writer, p->i, first * size, out, (end - first) * size, &e);
+    if (status != PLUMB_OK)
+        merge_failure_note(&p->failure, from, status, &e);
+}
+
+/* Is the prepared tensor one for the fast way? */
+static void find_pair(struct pour *p)
+{
+    const struct merge_item *item = p->item;
+    p->is_pair = item->type == DTYPE_BF16 && merge_as_pair(&item->merge, &p->pair);
+    for (int i = 0; i < 2 && p->is_pair; i++) {
+        p->from[i] = merge_view_as_stored(&item->views[p->pair.model[i]], DTYPE_BF16);
+        p->is_pair = p->from[i] != NULL;
+    }
 }
 
 static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w, int threads,
@@ -72,17 +112,21 @@ static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w
     if (status != PLUMB_OK)
         return status;
     const size_t blocks = (item->merge.elements + MERGE_BLOCK - 1) / MERGE_BLOCK;
-    const size_t room = (size_t)(item->merge.n_inputs + 2) * MERGE_BLOCK;
+    const size_t room = (size_t)(item->merge.n_inputs + 2 + STRETCH) * MERGE_BLOCK;
+    const size_t stretch = blocks < 2 * STRETCH * (size_t)threads
+                               ? blocks / (2 * (size_t)threads) + 1 /* some for each */
+                               : STRETCH;
     struct pour p = {.item = item, .writer = w, .i = i, .failure = MERGE_FAILURE_NONE};
     p.sums = mem_zalloc(blocks ? blocks : 1, sizeof *p.sums);
     if (!p.sums)
         return error_memory(e, "the sums of a tensor");
+    find_pair(&p);
 #pragma omp parallel num_threads(threads)
     {
         float *mine = mem_aligned(room, sizeof *mine);
 #pragma omp for schedule(dynamic)
-        for (size_t b = 0; b < blocks; b++)
-            pour_block(&p, b, mine);
+        for (size_t b = 0; b < blocks; b += stretch)
+            pour_stretch(&p, b, b + stretch < blocks ? b + stretch : blocks, mine);
         mem_free(mine);
     }
     *all = (struct merge_sums){0};

@@ -217,6 +217,11 @@ EVERY_MACHINE static uint32_t widen(const uint8_t *from, size_t n, float *to)
     return largest;
 }
 
+const uint8_t *merge_view_as_stored(const struct merge_view *v, enum dtype type)
+{
+    return v->rows == ROWS_SAME && v->add == 0 && v->x->type == type ? v->x->data : NULL;
+}
+
 /* merge_read of a plan: user is the item. */
 static int read_elements(void *user, int model, size_t first, size_t n, float *to,
                          struct plumb_error *e)

@@ -22,6 +22,10 @@ struct merge_view {
     float add; /* -1 or 1 where one format stores w - 1 and the other w; otherwise 0 */
 };
 
+/* The view's elements in the order of the result, where they lie in the file as values of this type, and need nothing done to
+   them; null otherwise. */
+const uint8_t *merge_view_as_stored(const struct merge_view *v, enum dtype type);
+
 struct merge_item {
     const struct tensor *x; /* of `like`: name and shape of the result */
     struct tensor_place place;

@@ -3,6 +3,7 @@
  */
 #include "model/model_write.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -17,6 +18,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/size.h"
+#include "base/write_behind.h"
 #include "model/gguf_write.h"
 #include "model/safetensors_write.h"
 #include "model/weights.h"
@@ -42,6 +44,7 @@ struct model_writer {
     int n_parts;
     size_t data_bytes;
     _Atomic size_t written;
+    struct write_behind *behind;
     struct {
         char *name;
         struct buffer text;
@@ -380,6 +383,7 @@ int model_writer_open(const char *path, const struct model *like, const struct t
         model_writer_abandon(w);
         return status;
     }
+    w->behind = write_behind_create();
     *out = w;
     return PLUMB_OK;
 }
@@ -392,8 +396,10 @@ int model_writer_put(struct model_writer *w, size_t i, size_t offset, const void
                          w->tensors[i].name, offset, offset + size, w->tensors[i].bytes);
     const int status =
         write_all(w->parts[w->part_of[i]].fd, bytes, size, w->place[i] + offset, w->path, e);
-    if (status == PLUMB_OK)
+    if (status == PLUMB_OK) {
         atomic_fetch_add(&w->written, size);
+        write_behind_note(w->behind, w->parts[w->part_of[i]].fd, size);
+    }
     return status;
 }
 
@@ -410,6 +416,17 @@ EVERY_MACHINE static void round_to_bf16(const float *x, size_t n, uint16_t *out)
     }
 }
 
+void model_write_round(enum dtype type, const float *x, size_t n, void *out)
+{
+    assert(type == DTYPE_F32 || type == DTYPE_F16 || type == DTYPE_BF16);
+    if (type == DTYPE_F32)
+        memcpy(out, x, n * sizeof *x);
+    else if (type == DTYPE_BF16)
+        round_to_bf16(x, n, out);
+    for (size_t i = 0; type == DTYPE_F16 && i < n; i++)
+        ((uint16_t *)out)[i] = f32_to_f16(x[i]);
+}
+
 int model_writer_put_f32(struct model_writer *w, size_t i, size_t first, const float *x, size_t n,
                          struct plumb_error *e)
 {
@@ -423,10 +440,7 @@ int model_writer_put_f32(struct model_writer *w, size_t i, size_t first, const f
     uint16_t block[BLOCK];
     for (size_t at = 0; at < n; at += BLOCK) {
         const size_t m = n - at < BLOCK ? n - at : BLOCK;
-        if (type == DTYPE_BF16)
-            round_to_bf16(x + at, m, block);
-        for (size_t j = 0; type == DTYPE_F16 && j < m; j++)
-            block[j] = f32_to_f16(x[at + j]);
+        model_write_round(type, x + at, m, block);
         const int status =
             model_writer_put(w, i, (first + at) * sizeof *block, block, m * sizeof *block, e);
         if (status != PLUMB_OK)
@@ -470,6 +484,7 @@ static int put_notes(const struct model_writer *w, struct plumb_error *e)
 
 static void let_go(struct model_writer *w)
 {
+    (void)write_behind_destroy(w->behind); /* before its files are closed */
     for (int i = 0; i < w->n_parts; i++) {
         if (w->parts[i].fd > 0)
             close(w->parts[i].fd);
@@ -495,6 +510,10 @@ int model_writer_commit(struct model_writer *w, struct plumb_error *e)
     if (atomic_load(&w->written) != w->data_bytes)
         status = error_set(e, PLUMB_INPUT, "%s: %zu of %zu bytes of weights were written", w->path,
                            atomic_load(&w->written), w->data_bytes);
+    const int failed = write_behind_destroy(w->behind);
+    w->behind = NULL;
+    if (status == PLUMB_OK && failed)
+        status = error_system(e, failed, "write", w->path);
     for (int i = 0; i < w->n_parts && status == PLUMB_OK; i++)
         if (fsync(w->parts[i].fd) != 0)
             status = error_system(e, errno, "write", w->path);

@@ -34,6 +34,8 @@ int model_writer_open(const char *path, const struct model *like, const struct t
    every tensor once. */
 int model_writer_put(struct model_writer *w, size_t i, size_t offset, const void *bytes,
                      size_t size, struct plumb_error *e);
+/* n elements rounded once to F32, F16 or BF16: what the next function writes, for those who put larger pieces together. */
+void model_write_round(enum dtype type, const float *x, size_t n, void *out);
 /* `n` elements of tensor i from element `first` on, each rounded once to the tensor's type (F32, F16 or BF16). */
 int model_writer_put_f32(struct model_writer *w, size_t i, size_t first, const float *x, size_t n,
                          struct plumb_error *e);
