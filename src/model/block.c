@@ -233,13 +233,17 @@ static void keep_wanted(struct run *r, const struct slab *s)
     }
 }
 
-static int block_mlp(struct forward *f, const struct layer *y, int layer, const float *x,
-                     size_t rows, float *out, struct plumb_error *e)
+/* Of the slab's rows, which stand in the batch from row `first` on. */
+static int block_mlp(const struct run *r, const struct layer *y, int layer, size_t first,
+                     const float *x, size_t rows, float *out, struct plumb_error *e)
 {
+    struct forward *f = r->f;
     const struct config *c = &f->m->config;
+    const struct mlp_watch watch = {r->hook, layer, first};
     if (!config_layer_dense(c, layer))
         return experts_rows(f, y, x, rows, out, e);
-    return mlp_rows(f, &y->gate_up, &y->down, c->architecture->mlp != MLP_PLAIN, x, rows, out, e);
+    return mlp_rows(f, &y->gate_up, &y->down, c->architecture->mlp != MLP_PLAIN, x, rows,
+                    r->hook && r->hook->inner ? &watch : NULL, out, e);
 }
 
 int run_block(struct run *r, const struct slab *s, int layer, struct plumb_error *e)
@@ -250,7 +254,7 @@ int run_block(struct run *r, const struct slab *s, int layer, struct plumb_error
     const size_t d = (size_t)c->hidden, hd = (size_t)c->head_dim;
     const bool last = layer == c->n_layers - 1;
     float *x = f->x.data + s->first * d, *normed = f->normed.data, *branch = f->branch.data;
-    size_t rows = s->last - s->first;
+    size_t rows = s->last - s->first, first = s->first;
 
     /* attention: x' = x + post(Wo attend(rotate(Wqkv norm(x)))) */
     if (c->norm_place == NORM_POST)
@@ -268,6 +272,7 @@ int run_block(struct run *r, const struct slab *s, int layer, struct plumb_error
         keep_wanted(r, s);
         x = f->x.data + s->wanted_first * d;
         rows = s->wanted_last - s->wanted_first;
+        first = s->wanted_first;
         if (rows == 0)
             return PLUMB_OK;
     }
@@ -287,7 +292,7 @@ int run_block(struct run *r, const struct slab *s, int layer, struct plumb_error
             mlp_input = x;
         else
             norm_rows(f, &y->mlp_norm, x, rows, d, normed);
-        status = block_mlp(f, y, layer, mlp_input, rows, branch, e);
+        status = block_mlp(r, y, layer, first, mlp_input, rows, branch, e);
         if (status == PLUMB_OK && c->norm_place != NORM_PRE) {
             norm_rows(f, &y->mlp_post_norm, branch, rows, d, normed);
             add_rows(f, x, normed, rows);
@@ -301,7 +306,7 @@ int run_block(struct run *r, const struct slab *s, int layer, struct plumb_error
     if (c->block == BLOCK_PARALLEL)
         norm_rows(f, &y->mlp_norm, x, rows, d, normed);
     add_rows(f, x, branch, rows);
-    status = block_mlp(f, y, layer, normed, rows, branch, e);
+    status = block_mlp(r, y, layer, first, normed, rows, branch, e);
     if (status == PLUMB_OK)
         add_rows(f, x, branch, rows);
     return status;

@@ -367,7 +367,7 @@ static void show_layer(struct run *r, int layer)
     const float *x = r->f->x.data;
     const bool last = layer == c->n_layers;
     steer_layer(r, layer);
-    if (r->hook)
+    if (r->hook && r->hook->call)
         r->hook->call(r->hook->user, layer, r->f->x.data, r->n_rows, r->item, r->position);
     if (r->residual)
         for (size_t i = 0; i < r->n_wanted; i++)

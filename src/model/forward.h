@@ -80,6 +80,11 @@ struct forward_hook {
     void (*call)(void *user, int layer, float *x, size_t n_rows, const int32_t *item,
                  const int32_t *position);
     void *user;
+    /* Null, or shown what the neurons of each dense MLP say: act(gate x) * up x (act(up x) where nothing is gated), [n, F]
+       with row stride ld, of rows [first, first + n) of the batch; in the last block the wanted rows alone are there, and
+       counted. block counts from 0. `call` may be null then. */
+    void (*inner)(void *user, int block, size_t first, size_t n, const float *activations,
+                  size_t ld);
 };
 
 /* Runs the batch. R = sum of n_wanted, rows in item order. `residual`, [L + 1, R, D] f32 or null,

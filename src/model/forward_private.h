@@ -107,9 +107,16 @@ void norm_rows(const struct forward *f, const struct norm *n, const float *x, si
 int linear_rows(struct forward *f, const struct linear *l, const float *x, size_t ldx, size_t rows,
                 float *y, struct plumb_error *e);
 
-/* out [rows, D] = down(act(gate x) * up x), or down(act(up x)) */
+/* Who is shown the activations of an MLP, and which rows of which block they are. */
+struct mlp_watch {
+    const struct forward_hook *hook;
+    int block;
+    size_t first;
+};
+/* out [rows, D] = down(act(gate x) * up x), or down(act(up x)); watch may be null */
 int mlp_rows(struct forward *f, const struct linear *gate_up, const struct linear *down, bool gated,
-             const float *x, size_t rows, float *out, struct plumb_error *e);
+             const float *x, size_t rows, const struct mlp_watch *watch, float *out,
+             struct plumb_error *e);
 /* out [rows, D] = the sum of the chosen experts' MLPs, weighted by the router */
 int experts_rows(struct forward *f, const struct layer *y, const float *x, size_t rows, float *out,
                  struct plumb_error *e);

@@ -26,7 +26,8 @@ static void activate(const struct forward *f, float *x, size_t n)
 
 /* out = down(act(gate x) * up x), or down(act(up x)) */
 int mlp_rows(struct forward *f, const struct linear *gate_up, const struct linear *down, bool gated,
-             const float *x, size_t rows, float *out, struct plumb_error *e)
+             const float *x, size_t rows, const struct mlp_watch *watch, float *out,
+             struct plumb_error *e)
 {
     const size_t d = (size_t)f->m->config.hidden, wide = matrix_rows(gate_up->w),
                  inner = gated ? wide / 2 : wide;
@@ -44,6 +45,9 @@ int mlp_rows(struct forward *f, const struct linear *gate_up, const struct linea
             if (gated)
                 f->k->multiply(row, row + inner, inner);
         }
+        if (watch)
+            watch->hook->inner(watch->hook->user, watch->block, watch->first + first, n,
+                               f->inner.data, wide);
         status = linear_rows(f, down, f->inner.data, wide, n, out + first * d, e);
     }
     return status;
@@ -97,7 +101,7 @@ static int run_expert(struct forward *f, const struct layer *y, int expert, cons
             choice->places[n++] = i;
         }
     int status = n ? mlp_rows(f, &y->experts_gate_up[expert], &y->experts_down[expert], true,
-                              f->gathered.data, n, f->expert_out.data, e)
+                              f->gathered.data, n, NULL, f->expert_out.data, e)
                    : PLUMB_OK;
     for (size_t r = 0; r < n && status == PLUMB_OK; r++) {
         float *from = f->expert_out.data + r * d;

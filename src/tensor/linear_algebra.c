@@ -123,6 +123,47 @@ int svd_f32(size_t m, size_t n, float *a, float *s, float *u, float *vt, struct 
     return status;
 }
 
+static int say_no_eigenvectors(lapack_int info, size_t n, struct plumb_error *e)
+{
+    return error_set(e, PLUMB_INPUT,
+                     "the eigenvectors of a %zu x %zu matrix could not be found (LAPACK says %d); "
+                     "are all weights finite numbers of ordinary size?",
+                     n, n, (int)info);
+}
+
+int eigen_symmetric_f64(size_t n, double *a, double *values, struct plumb_error *e)
+{
+    const lapack_int size = (lapack_int)n;
+    double wanted = 0;
+    lapack_int wanted_integers = 0;
+    int status = check_size(n, n, e);
+    if (status != PLUMB_OK)
+        return status;
+    for (size_t i = 0; i < n * n; i++)
+        if (i % n >= i / n && !isfinite(a[i]))
+            return error_set(e, PLUMB_INPUT, "element (%zu, %zu) of the matrix is %g", i % n, i / n,
+                             a[i]);
+    lapack_int info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'L', size, a, size, values,
+                                          &wanted, -1, &wanted_integers, -1);
+    if (info != 0)
+        return say_no_eigenvectors(info, n, e);
+    double *work = mem_aligned((size_t)wanted + 1, sizeof *work);
+    lapack_int *integers = mem_aligned((size_t)wanted_integers + 1, sizeof *integers);
+    if (!work || !integers) {
+        status = error_memory(e, "the work space of eigenvectors");
+    } else {
+        const int threads = alone_begin();
+        info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'L', size, a, size, values, work,
+                                   (lapack_int)wanted, integers, wanted_integers);
+        alone_end(threads);
+        if (info != 0)
+            status = say_no_eigenvectors(info, n, e);
+    }
+    mem_free(work);
+    mem_free(integers);
+    return status;
+}
+
 /* Columns of y [m, k], k <= m, become orthonormal: Q of y = QR. */
 static int orthonormalise(size_t m, size_t k, double *y, struct plumb_error *e)
 {

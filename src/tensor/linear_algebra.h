@@ -42,6 +42,10 @@ void product_f32(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t 
 /* c [m, m] = a a^T of a [m, k]; the lower triangle alone, the rest is left as it is. Half the work of product_f64. */
 void gram_f64(size_t m, size_t k, const double *a, double *c);
 
+/* Symmetric a [n, n], of which the lower triangle is read: values [n] ascending; column i of a becomes the unit eigenvector of
+   value i (LAPACK's syevd). PLUMB_INPUT: an element is no finite number, or no convergence. */
+int eigen_symmetric_f64(size_t n, double *a, double *values, struct plumb_error *e);
+
 /* The lower triangle of c [m, m], positive definite, becomes its Cholesky factor L, c = L L^T. PLUMB_INPUT: it is not
    positive definite. */
 int cholesky_f64(size_t m, double *c, struct plumb_error *e);

@@ -306,7 +306,7 @@ static int score_batch(struct text_run *t, size_t n, size_t scored)
             item_of[at++] = t->items[i].item;
         }
     struct hidden_reader reader = {t, item_of};
-    const struct forward_hook hook = {read_hidden, &reader};
+    const struct forward_hook hook = {.call = read_hidden, .user = &reader};
     if (status == PLUMB_OK)
         status = forward_run(r->f, t->batch, n, r->trace->hidden ? &hook : NULL, NULL, final, r->e);
     if (status == PLUMB_OK)

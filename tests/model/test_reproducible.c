@@ -299,7 +299,7 @@ static void a_hook_reads_and_writes_the_residual_stream(void **state)
     float *residual = mem_array((s.layers + 1) * 2 * s.d, sizeof(float));
     for (int layer = 0; layer <= (int)s.layers; layer++) {
         struct edit edit = {.layer = layer, .d = s.d, .by = 0.5f};
-        const struct forward_hook hook = {add_to_layer, &edit};
+        const struct forward_hook hook = {.call = add_to_layer, .user = &edit};
         assert_int_equal(forward_run(s.f, items, 2, &hook, residual, NULL, &e), PLUMB_OK);
         assert_int_equal(edit.seen, s.layers + 1);
         assert_int_equal(edit.rows_at_the_end, 2);

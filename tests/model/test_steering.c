@@ -164,7 +164,7 @@ static void at_all_tokens_it_is_what_a_hook_would_add(void **state)
     float hooked[512], steered[512];
     assert_true(s.d <= 512);
     const struct forward_item whole = {.tokens = s.tokens[0], .n_tokens = TOKENS, .n_wanted = 1};
-    const struct forward_hook hook = {add_everywhere, &steering};
+    const struct forward_hook hook = {.call = add_everywhere, .user = &steering};
     expect_ok(forward_run(s.f, &whole, 1, &hook, NULL, hooked, &e), &e);
     steering.all_tokens = true;
     forward_steer(s.f, &steering);
