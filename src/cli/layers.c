@@ -4,20 +4,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/layers.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "cli/reliability.h"
 #include "cli/result.h"
 #include "cli/verb.h"
 #include "report/layers.h"
-
-struct layers_verb_options {
-    struct common_options common;
-    const char *against, *output;
-    int bins, bootstrap, threads;
-    size_t seed;
-    bool json;
-};
 
 #define AT(field) offsetof(struct layers_verb_options, field)
 static const struct option_row options[] = {
@@ -26,7 +19,20 @@ static const struct option_row options[] = {
     {0, "bins", OPTION_INT, "N", AT(bins), "of ECE and MCE; the peak is told by this ECE: 10"},
     {0, "bootstrap", OPTION_INT, "N", AT(bootstrap),
      "resamples for the intervals, the same for all layers: 1000; 0 for none"},
-    {0, "seed", OPTION_SIZE, "N", AT(seed), "of the resamples: 0"},
+    {0, "seed", OPTION_SIZE, "N", AT(seed), "of the resamples, and of drawn neurons: 0"},
+    {0, "neurons", OPTION_FLAG, NULL, AT(neurons),
+     "of a MODEL instead of a trace: neurons that write where the head does not look"},
+    {0, "text", OPTION_TEXT, "FILE", AT(text),
+     "--neurons: a plain text, on which taking them out is measured"},
+    {0, "blocks", OPTION_INT, "N", AT(blocks), "--neurons: of the last N blocks; 1"},
+    {0, "null", OPTION_SIZE, "K", AT(null),
+     "--neurons: directions of the null space; 0: a hundredth of the hidden size"},
+    {0, "top", OPTION_SIZE, "N", AT(top), "--neurons: so many are listed; 10"},
+    {0, "controls", OPTION_SIZE, "N", AT(controls),
+     "--neurons: and so many drawn from the others; 10"},
+    {0, "tokens", OPTION_SIZE, "N", AT(tokens), "--neurons: at most so many of the text; 2048"},
+    {0, "precision", OPTION_CHOICE, "auto|f32|bf16", AT(precision),
+     "--neurons: of the model's weights and matrix products"},
     {0, "threads", OPTION_INT, "N", AT(threads),
      "0, the default: as many as there are; the result does not depend on it"},
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
@@ -473,26 +479,42 @@ static int layers(const char *path, const struct layers_verb_options *o, struct 
 static int run(int argc, char **argv)
 {
     const struct profile_options how = profile_options_default();
-    struct layers_verb_options o = {.bins = how.bins, .bootstrap = how.draws};
+    struct layers_verb_options o = {.bins = how.bins,
+                                    .bootstrap = how.draws,
+                                    .blocks = 1,
+                                    .top = 10,
+                                    .controls = 10,
+                                    .tokens = 2048};
     struct operands words;
     struct plumb_error e = {0};
     int status;
     if (!verb_parse(&verb_layers, argc, argv, &o, 1, 1, &words, &status))
         return status;
-    status = layers(words.words[0], &o, &e);
+    if (o.neurons && (o.against || o.output))
+        status = error_set(&e, PLUMB_INPUT,
+                           "--neurons is of one model, and makes no page: leave "
+                           "out --against and -o");
+    else if (o.text && !o.neurons)
+        status = error_set(&e, PLUMB_INPUT, "--text needs --neurons");
+    else
+        status =
+            o.neurons ? layers_neurons(words.words[0], &o, &e) : layers(words.words[0], &o, &e);
     if (status == PLUMB_OK)
         return status;
     status = verb_fail(&verb_layers, &e);
     return progress_interrupted() ? EXIT_INTERRUPTED : status;
 }
 
-static const char *const synopses[] = {"TRACE [--against BASE.trace] [options]", NULL};
+static const char *const synopses[] = {"TRACE [--against BASE.trace] [options]",
+                                       "--neurons MODEL [--text FILE] [options]", NULL};
 static const char *const examples[][2] = {
     {"plumb layers post.safetensors", "a line for each layer, and the phases in words"},
     {"plumb layers post.safetensors --against base.safetensors -o depth.html",
      "both models' curves, where they part, and a page with figures"},
     {"plumb layers post.safetensors --bins 15 --bootstrap 0 --json",
      "only the values, for another program"},
+    {"plumb layers --neurons demo/base --text demo/README.md",
+     "the last block's neurons that move confidence through the final norm"},
     {NULL},
 };
 const struct verb verb_layers = {
