@@ -183,6 +183,20 @@ static void count_right(const struct confidence_file *f, size_t *labelled, size_
     }
 }
 
+/* A probability read from two letters that the model hardly thinks of says little. */
+static void show_letter_mass(const struct confidence_file *f)
+{
+    for (int s = 0; s < f->n_sources; s++) {
+        const double mass = detail(&f->sources[s], "letter_mass");
+        if (mass < 0.5) {
+            printf("P(True): the letters A and B together have %.1f %% of the probability; the "
+                   "model would rather say\nsomething else, so their ratio may mean little.\n",
+                   100 * mass);
+            return;
+        }
+    }
+}
+
 static int show_text(const struct confidence_file *f, const struct source_summary *all, bool chat)
 {
     size_t labelled, right;
@@ -194,6 +208,7 @@ static int show_text(const struct confidence_file *f, const struct source_summar
     else
         printf("%zu answers; it is not known which are right. ", f->n);
     printf("Asked %s.\n", chat ? "through the model's chat template" : "in plain text");
+    show_letter_mass(f);
     printf("mean, AUROC and ECE (15 bins) leave out what is missing. passes: runs of the model a "
            "question;\ntokens: that went through it a question, shared ones counted once.\n");
     return status;
