@@ -122,7 +122,7 @@ int folds_deal(const struct hash128 *key, size_t n, int folds, uint64_t seed, ui
     return status;
 }
 
-int folds_check(const uint8_t *fold, const uint8_t *right, size_t n, int folds,
+int folds_check(const uint8_t *fold, const uint8_t *right, size_t n, int folds, int at_once,
                 struct plumb_error *e)
 {
     size_t count[FOLDS_MOST][2] = {{0}}, all[2] = {0};
@@ -131,14 +131,14 @@ int folds_check(const uint8_t *fold, const uint8_t *right, size_t n, int folds,
         all[right[i]]++;
     }
     for (int f = 0; f < folds; f++)
-        for (int g = 0; g <= f; g++)
+        for (int g = at_once == 1 ? f : 0; g <= f; g++)
             for (int c = 0; c < 2; c++)
                 if (all[c] == count[f][c] + (g < f ? count[g][c] : 0))
                     return error_set(e, PLUMB_INPUT,
                                      "of %zu questions %zu are right and %zu wrong, and without "
-                                     "folds %d and %d of %d none %s is left to learn from: give "
-                                     "more labelled questions, or deal them singly",
-                                     n, all[1], all[0], g + 1, f + 1, folds,
+                                     "%d of %d folds none %s is left to learn from: give more "
+                                     "labelled questions, or deal them singly",
+                                     n, all[1], all[0], g < f ? 2 : 1, folds,
                                      c ? "that is right" : "that is wrong");
     return PLUMB_OK;
 }

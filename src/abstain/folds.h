@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 
-enum { FOLDS_LEAST = 3, FOLDS_MOST = 20 };
+enum { FOLDS_LEAST = 2, FOLDS_MOST = 20 };
 
 /* key [n], fold [n] 0..folds-1. PLUMB_INPUT: fewer keys than folds, folds out of range. */
 int folds_deal(const struct hash128 *key, size_t n, int folds, uint64_t seed, uint8_t *fold,
@@ -26,8 +26,8 @@ size_t folds_count_keys(const struct hash128 *key, size_t n);
 /* The key of a named group; of null (no group) the question's own. */
 struct hash128 folds_group_key(const char *group, struct hash128 item);
 
-/* Every fold, and all without any one or two of them, must hold right and wrong questions. PLUMB_INPUT says how many there are. */
-int folds_check(const uint8_t *fold, const uint8_t *right, size_t n, int folds,
+/* What is left without any `at_once` folds, 1 or 2, must hold right and wrong questions. PLUMB_INPUT says how many there are. */
+int folds_check(const uint8_t *fold, const uint8_t *right, size_t n, int folds, int at_once,
                 struct plumb_error *e);
 
 #endif

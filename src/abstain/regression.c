@@ -121,7 +121,9 @@ int regression_design_seal(struct regression_design *g, struct plumb_error *e)
 
 struct fitting {
     struct regression_model *model;
-    double *penalty;    /* [d] s_j^2 / C; infinity: the weight stays 0 */
+    double *mean,
+        *scale; /* [d] of its training rows in units of the common ones; scale 0: the weight stays 0 */
+    double *penalty;    /* [d] scale^2 / C */
     double *at, *trial; /* [d + 1] weights and intercept on the common rows */
     double *gradient, *direction;
     double *s, *y; /* [HISTORY, d + 1] steps, and what they did to the gradient */
@@ -257,11 +259,13 @@ static int prepare_model(struct fit *w, struct fitting *t)
         double mean;
         const double variance = variance_of(w, t, j, &mean);
         const bool constant = g->scale[j] <= 0 || !(variance > least_variance);
-        t->penalty[j] = constant ? INFINITY : variance / t->model->c;
+        t->mean[j] = constant ? 0 : mean;
+        t->scale[j] = constant ? 0 : sqrt(variance);
+        t->penalty[j] = constant ? 0 : variance / t->model->c;
         if (t->model->mean)
             t->model->mean[j] = g->mean[j] + g->scale[j] * mean;
         if (t->model->scale)
-            t->model->scale[j] = constant ? 1 : g->scale[j] * sqrt(variance);
+            t->model->scale[j] = constant ? 1 : g->scale[j] * t->scale[j];
     }
     memset(t->trial, 0, w->stride * sizeof *t->trial);
     t->trial[g->d] = log((double)ones / (double)(rows - ones));
@@ -290,7 +294,7 @@ static double add_penalty(const struct fit *w, const struct fitting *t, double *
 {
     double sum = 0;
     for (size_t j = 0; j < w->g->d; j++)
-        if (isinf(t->penalty[j])) {
+        if (t->scale[j] <= 0) {
             gradient[j] = 0;
         } else {
             gradient[j] += t->penalty[j] * t->trial[j];
@@ -359,6 +363,24 @@ static int pair_at(const struct fitting *t, int age)
     return (t->next - 1 - age + 2 * HISTORY) % HISTORY;
 }
 
+/* The first matrix is that of the model's own standardised features w and of the intercept b' at their mean:
+   v = w / scale, b = b' - mean . v. Else rows unlike the others (a group alone) would take hundreds of steps. These two carry a
+   gradient there, and a step back. */
+static void to_own(const struct fit *w, const struct fitting *t, double *gradient)
+{
+    for (size_t j = 0; j < w->g->d; j++)
+        gradient[j] =
+            t->scale[j] > 0 ? (gradient[j] - t->mean[j] * gradient[w->g->d]) / t->scale[j] : 0;
+}
+
+static void from_own(const struct fit *w, const struct fitting *t, double *step)
+{
+    for (size_t j = 0; j < w->g->d; j++) {
+        step[j] = t->scale[j] > 0 ? step[j] / t->scale[j] : 0;
+        step[w->g->d] -= t->mean[j] * step[j];
+    }
+}
+
 /* The two loops of L-BFGS around the first matrix; the first leaves q in t->direction. */
 static void first_loop(const struct fit *w, struct fitting *t)
 {
@@ -382,7 +404,7 @@ static void second_loop(const struct fit *w, struct fitting *t)
             t->direction[j] += (t->alpha[p] - beta) * s[j];
     }
     for (size_t j = 0; j < w->g->d; j++)
-        t->direction[j] = isinf(t->penalty[j]) ? 0 : -t->direction[j];
+        t->direction[j] = t->scale[j] > 0 ? -t->direction[j] : 0;
     t->direction[w->g->d] *= -1;
     t->slope = dot(t->gradient, t->direction, w->stride);
     if (!(t->slope < 0)) { /* rounding alone: begin again from the first matrix */
@@ -402,6 +424,7 @@ static void turn(struct fit *w, const int *moved, int n_moved)
             if (t->strength != k)
                 continue;
             first_loop(w, t);
+            to_own(w, t, t->direction);
             memcpy(w->v + (size_t)count++ * stride, t->direction, stride * sizeof(double));
         }
         if (count)
@@ -412,6 +435,7 @@ static void turn(struct fit *w, const int *moved, int n_moved)
             if (t->strength != k)
                 continue;
             memcpy(t->direction, w->v + (size_t)count++ * stride, stride * sizeof(double));
+            from_own(w, t, t->direction);
             second_loop(w, t);
         }
     }
@@ -478,11 +502,9 @@ static void give(const struct fit *w, const struct fitting *t)
     struct regression_model *m = t->model;
     double shift = 0;
     for (size_t j = 0; j < g->d; j++) {
-        const double own = isinf(t->penalty[j]) ? 0 : sqrt(t->penalty[j] * m->c);
         if (m->weight)
-            m->weight[j] = own * t->at[j];
-        if (m->mean && g->scale[j] > 0)
-            shift += t->at[j] * ((m->mean[j] - g->mean[j]) / g->scale[j]);
+            m->weight[j] = t->scale[j] * t->at[j];
+        shift += t->at[j] * t->mean[j];
     }
     m->bias = t->at[g->d] + shift;
     m->loss = t->f;
@@ -495,7 +517,7 @@ static void give(const struct fit *w, const struct fitting *t)
 static int allocate(struct fit *w)
 {
     const size_t stride = w->stride, m = (size_t)w->m;
-    const size_t each = (5 + 2 * HISTORY) * stride;
+    const size_t each = (7 + 2 * HISTORY) * stride;
     w->of = mem_zalloc(m, sizeof *w->of);
     w->active = mem_array(m, sizeof *w->active);
     w->v = mem_aligned(m, stride * sizeof *w->v);
@@ -507,8 +529,9 @@ static int allocate(struct fit *w)
     for (size_t i = 0; i < m; i++) {
         struct fitting *t = &w->of[i];
         double *at = w->memory + i * each;
-        double **const arrays[] = {&t->penalty, &t->at, &t->trial, &t->gradient, &t->direction};
-        for (int k = 0; k < 5; k++, at += stride)
+        double **const arrays[] = {&t->mean,  &t->scale,    &t->penalty,  &t->at,
+                                   &t->trial, &t->gradient, &t->direction};
+        for (int k = 0; k < 7; k++, at += stride)
             *arrays[k] = at;
         t->s = at;
         t->y = at + HISTORY * stride;

@@ -24,7 +24,7 @@ static const struct option_row options[] = {
     {0, "split-grid", OPTION_NUMBER, "SHARE", AT(split_grid),
      "fit: take the thresholds to try from this share of the questions, and test on the others; "
      "0: 0.00, 0.01, ..., 0.99, tested on all"},
-    {0, "seed", OPTION_SIZE, "N", AT(seed), "of the split: 0"},
+    {0, "seed", OPTION_SIZE, "N", AT(seed), "of the split, and of the folds: 0"},
     {0, "sets", OPTION_TEXT, "lac|aps|raps", AT(sets),
      "fit: also sets of options that hold the right one; needs all option probabilities"},
     {0, "by-class", OPTION_FLAG, NULL, AT(by_class), "with --sets: a quantile for each option"},
@@ -32,12 +32,30 @@ static const struct option_row options[] = {
      "with --sets: how often a set may miss the right option; 0.1"},
     {0, "words", OPTION_CHOICE, "icd203|ipcc|kent", AT(words),
      "fit: the table of words for confidence"},
+    {0, "layers", OPTION_TEXT, "LIST", AT(layers),
+     "probe: the layers to try, of those recorded: 4-12,20; none: the model's own numbers alone"},
+    {0, "kind", OPTION_CHOICE, "logistic|mlp|both", AT(kind),
+     "probe: logistic regression, a network with one hidden layer, or both"},
+    {0, "folds", OPTION_INT, "N", AT(folds), "probe: of the cross-validation; 5"},
+    {0, "split", OPTION_CHOICE, "auto|group|question", AT(split),
+     "probe: what stays in one fold: the questions of a group, or each question alone; auto: the "
+     "groups where there are as many as folds"},
+    {0, "target", OPTION_TEXT, "FILE", AT(target),
+     "probe: learn whether the answers in this trace or confidence file are right, by question"},
+    {0, "question-alone", OPTION_FLAG, NULL, AT(question_alone),
+     "probe: P(IK), from the hidden states alone, without the numbers of the answer"},
+    {0, "apply", OPTION_TEXT, "PROBE", AT(apply), "probe: let a stored probe judge the trace"},
+    {0, "confidence", OPTION_TEXT, "FILE", AT(confidence),
+     "probe: write the confidence of every question, for compare and combine"},
+    {'t', "threads", OPTION_INT, "N", AT(threads), "probe: default: all; changes no result"},
     {0, "guess", OPTION_FLAG, NULL, AT(guess),
      "apply: a declined question gets the best guess with its number"},
     {'o', "output", OPTION_TEXT, "FILE", AT(output),
-     "fit: calibration.json with the threshold; apply: a line of JSON for each question"},
+     "fit: calibration.json with the threshold; apply: a line of JSON for each question; probe: "
+     "the "
+     "probe"},
     {0, "report", OPTION_TEXT, "FILE", AT(report),
-     "fit: one HTML page with the risk-coverage curves"},
+     "fit, probe: one HTML page with the risk-coverage curves, or the curve over layers"},
     {0, "force", OPTION_FLAG, NULL, AT(force),
      "apply a calibration to another model, preset or precision than it was fitted for"},
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
@@ -105,11 +123,13 @@ static int act(const struct abstain_options *o, const struct operands *w, struct
         return abstain_fit(o, w->words[1], e);
     if (strcmp(word, "apply") == 0 && w->count == 3)
         return abstain_apply(o, w->words[1], w->words[2], e);
+    if (strcmp(word, "probe") == 0 && w->count == 2)
+        return abstain_probe(o, w->words[1], e);
     if (strcmp(word, "compare") == 0 && w->count >= 2)
         return abstain_compare(o, w->words + 1, w->count - 1, e);
     return error_set(e, PLUMB_INPUT,
-                     "'%.40s' with %d files; expected fit TRACE, apply CALIBRATION TRACE or "
-                     "compare TRACE...",
+                     "'%.40s' with %d files; expected fit TRACE, apply CALIBRATION TRACE, "
+                     "probe TRACE or compare TRACE...",
                      word, w->count - 1);
 }
 
@@ -117,7 +137,7 @@ static int run(int argc, char **argv)
 {
     const struct risk_options risk = risk_options_default();
     struct abstain_options o = {
-        .target_error = risk.target_error, .delta = risk.delta, .alpha = 0.1};
+        .target_error = risk.target_error, .delta = risk.delta, .alpha = 0.1, .folds = 5};
     struct operands words;
     struct plumb_error e = {0};
     int status;
@@ -131,13 +151,20 @@ static int run(int argc, char **argv)
 
 static const char *const synopses[] = {
     "fit TRACE [--calibration FILE] [--target-error RATE] [options] -o FILE",
-    "apply CALIBRATION TRACE [options]", "compare TRACE... [options]", NULL};
+    "apply CALIBRATION TRACE [options]",
+    "probe TRACE [--layers LIST] [--kind KIND] [options] -o PROBE [--confidence FILE]",
+    "probe --apply PROBE TRACE --confidence FILE",
+    "compare TRACE... [options]",
+    NULL};
 static const char *const examples[][2] = {
     {"plumb abstain fit post.trace --calibration calibration.json --target-error 0.2 -o "
      "abstain.json",
      "the lowest confidence at which at most 20 % of the answers are wrong, with 95 % probability"},
     {"plumb abstain apply abstain.json new.trace -o answers.jsonl",
      "answer, answer with a caveat, or decline each question"},
+    {"plumb trace demo/post demo/test.jsonl --hidden all -o post.trace && plumb abstain probe "
+     "post.trace -o probe.safetensors --confidence probe.jsonl",
+     "train a probe on every layer, keep the best, write its confidences"},
     {"plumb abstain compare post.trace --calibration calibration.json",
      "which source of confidence tells right from wrong best"},
     {NULL},
@@ -152,6 +179,11 @@ const struct verb verb_abstain = {
         "true. The questions must not be those that the calibration was fitted on with labels.\n"
         "apply decides for every question of a trace: an answer, an answer with a caveat, or none. "
         "It always counts answered, wrong and declined together.\n"
+        "probe trains a small model that reads from hidden states (plumb trace --hidden) whether "
+        "the "
+        "answer is right. Its layer is chosen by cross-validation, and its figures are of "
+        "questions "
+        "that neither its training nor that choice saw.\n"
         "compare measures the sources of confidence that one pass gives: option probability, "
         "margin, entropy, option mass.\n"
         "Exit status 1: no threshold meets the target; it then abstains on everything.",

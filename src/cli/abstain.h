@@ -10,11 +10,11 @@
 
 struct abstain_options {
     struct common_options common;
-    const char *calibration, *output, *report, *sets, *layers;
+    const char *calibration, *output, *report, *sets, *layers, *target, *apply, *confidence;
     double target_error, delta, caveat_error, split_grid, alpha;
     size_t seed;
-    int method, words, folds, by, model, draws, threads;
-    bool by_class, guess, force, json, probe;
+    int method, words, folds, threads, kind, split;
+    bool by_class, guess, force, json, question_alone;
 };
 
 /* A file of recorded answers, through a calibration where there is one. */
@@ -34,6 +34,7 @@ void abstain_close(struct abstain_input *in);
 int abstain_fit(const struct abstain_options *o, const char *trace, struct plumb_error *e);
 int abstain_apply(const struct abstain_options *o, const char *calibration, const char *trace,
                   struct plumb_error *e);
+int abstain_probe(const struct abstain_options *o, const char *trace, struct plumb_error *e);
 int abstain_compare(const struct abstain_options *o, char **traces, int n, struct plumb_error *e);
 
 #endif
