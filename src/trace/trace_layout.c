@@ -299,6 +299,8 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
                                     bool shard, char a[TRACE_VALUE_TEXT], char b[TRACE_VALUE_TEXT])
 {
     const char *name;
+    if (differ_text(x->steering, y->steering, a, b)) /* first: it is in the fingerprint, too */
+        return "steering";
     if (differ_text(x->model_fingerprint, y->model_fingerprint, a, b))
         return "model_fingerprint";
     if (differ_text(x->model, y->model, a, b))
@@ -329,8 +331,6 @@ const char *trace_header_difference(const struct trace_header *x, const struct t
         return "score";
     if (differ_number((size_t)x->permutation, (size_t)y->permutation, a, b))
         return "permutation";
-    if (differ_text(x->steering, y->steering, a, b))
-        return "steering";
     if (differ_text(x->imported, y->imported, a, b))
         return "imported";
     if (differ_number(x->imported_probabilities, y->imported_probabilities, a, b))
