@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/layers.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
@@ -16,6 +17,9 @@
 static const struct option_row options[] = {
     {0, "against", OPTION_TEXT, "BASE.trace", AT(against),
      "the base model's trace of the same questions: both curves, and where the models part"},
+    {0, "other-lens", OPTION_TEXT, "OTHER.trace", AT(other_lens),
+     "the same model's trace of the same questions by another lens (plumb trace --lens-file): both "
+     "readings beside each other"},
     {0, "bins", OPTION_INT, "N", AT(bins), "of ECE and MCE; the peak is told by this ECE: 10"},
     {0, "bootstrap", OPTION_INT, "N", AT(bootstrap),
      "resamples for the intervals, the same for all layers: 1000; 0 for none"},
@@ -62,8 +66,10 @@ struct side {
 
 struct work {
     struct side post, base;
+    struct side other; /* post by another lens */
     struct pair pair;
     struct parting parting;
+    struct lens_difference difference;
     bool against;
 };
 
@@ -72,8 +78,10 @@ static void work_free(struct work *w)
     parting_free(&w->parting);
     profile_free(&w->post.profile);
     profile_free(&w->base.profile);
+    profile_free(&w->other.profile);
     if (w->pair.arena)
         pair_free(&w->pair);
+    trace_close(&w->other.trace);
     trace_close(&w->base.trace);
     trace_close(&w->post.trace);
 }
@@ -105,6 +113,19 @@ static int open_pair(struct work *w, struct plumb_error *e)
     return PLUMB_OK;
 }
 
+/* The other reading of the post-trained model, with what is known of the right answers here. */
+static int open_other(struct work *w, struct plumb_error *e)
+{
+    struct side *s = &w->other;
+    int status = trace_open(s->path, &s->trace, e);
+    if (status == PLUMB_OK)
+        status = lens_difference_check(&w->post.trace, w->post.path, &s->trace, s->path, e);
+    if (status == PLUMB_OK)
+        status = reading_of_trace(&s->trace, s->path, &s->reading, e);
+    s->reading.label = w->post.reading.label;
+    return status;
+}
+
 static int work_fill(struct work *w, const struct profile_options *o, struct plumb_error *e)
 {
     int status = trace_open(w->post.path, &w->post.trace, e);
@@ -112,8 +133,15 @@ static int work_fill(struct work *w, const struct profile_options *o, struct plu
         status = reading_of_trace(&w->post.trace, w->post.path, &w->post.reading, e);
     if (status == PLUMB_OK && w->against)
         status = open_pair(w, e);
+    if (status == PLUMB_OK && w->other.path)
+        status = open_other(w, e);
     if (status == PLUMB_OK)
         status = profile_side(&w->post, o, e);
+    if (status == PLUMB_OK && w->other.path)
+        status = profile_side(&w->other, o, e);
+    if (status == PLUMB_OK && w->other.path)
+        lens_difference_find(&w->post.profile, &w->post.phase, &w->other.profile, &w->other.phase,
+                             &w->difference);
     if (status == PLUMB_OK && w->against)
         status = profile_side(&w->base, o, e);
     if (status == PLUMB_OK && w->against)
@@ -242,9 +270,9 @@ static bool print_title(const struct side *s, FILE *to)
     char n[32];
     const char *model = s->trace.header.model;
     output_visible(&name, model, strlen(model));
-    fprintf(to, "%s%s%s: %s questions, %d layers, read by the logit lens\n",
-            style_on(to, STYLE_BOLD), buffer_string(&name), style_off(to),
-            human_grouped(s->profile.n, n), s->profile.layers);
+    fprintf(to, "%s%s%s: %s questions, %d layers, read by the %s lens\n", style_on(to, STYLE_BOLD),
+            buffer_string(&name), style_off(to), human_grouped(s->profile.n, n), s->profile.layers,
+            lens_kind(&s->trace.header));
     const bool good = !name.failed;
     buffer_free(&name);
     return good;
@@ -264,7 +292,19 @@ static void print_notes(const struct work *w, FILE *to)
     if (p->unlabelled)
         fprintf(to, "%s questions without a known answer are left out of the curves.\n",
                 human_grouped(p->unlabelled, n));
-    options_wrap(layers_trap, 0, 0, to);
+    if (!w->post.trace.header.tuned_lens || w->other.path)
+        options_wrap(layers_trap, 0, 0, to);
+    if (w->post.trace.header.tuned_lens || w->other.path)
+        options_wrap(layers_trap_tuned, 0, 0, to);
+}
+
+static bool print_lenses(const struct work *w, FILE *to)
+{
+    const char *one = lens_kind(&w->post.trace.header), *other = lens_kind(&w->other.trace.header);
+    fprintf(to, "\nThe same by the %s lens\n", other);
+    return layers_print_lenses(&w->post.profile, one, &w->other.profile, other, to) &&
+           print_phase(&w->other.phase, to) &&
+           layers_print_difference(&w->difference, one, other, to);
 }
 
 static void print_grouping(const struct profile *p, FILE *to)
@@ -290,6 +330,8 @@ static int show_tables(const struct work *w, struct plumb_error *e)
                 print_phase(&w->post.phase, to);
     if (good)
         print_grouping(&w->post.profile, to);
+    if (good && w->other.path)
+        good = print_lenses(w, to);
     if (good && w->against) {
         fputs("\nAgainst ", to);
         good = print_title(&w->base, to) && print_profile(&w->base.profile, to) &&
@@ -417,14 +459,25 @@ static int show_json(const struct work *w)
     struct result r;
     result_start(&r);
     json_write_object(&r.json);
-    result_text(&r, "lens", "logit");
-    result_text(&r, "caution", layers_trap);
+    const struct trace_header *h = &w->post.trace.header;
+    result_text(&r, "lens", lens_kind(h));
+    if (h->tuned_lens)
+        result_text(&r, "tuned_lens", h->tuned_lens);
+    result_text(&r, "caution", h->tuned_lens ? layers_trap_tuned : layers_trap);
     result_integer(&r, "bins", o->bins);
     result_integer(&r, "mce_least_rows", o->least_bin);
     result_integer(&r, "draws", o->draws);
     result_integer(&r, "seed", (int64_t)o->seed);
     result_double(&r, "confidence", o->confidence);
     write_side(&w->post, &r);
+    if (w->other.path) {
+        json_write_key(&r.json, "other");
+        json_write_object(&r.json);
+        write_side(&w->other, &r);
+        json_write_end(&r.json, '}');
+        layers_write_lenses(&w->post.profile, lens_kind(h), &w->other.profile,
+                            lens_kind(&w->other.trace.header), &w->difference, &r);
+    }
     if (w->against) {
         json_write_key(&r.json, "base");
         json_write_object(&r.json);
@@ -438,23 +491,60 @@ static int show_json(const struct work *w)
 
 /* ---- The verb --------------------------------------------------------------------------------- */
 
-static int write_page(const struct work *w, const char *path, struct plumb_error *e)
+/* The command that makes the page again; what does not change it is left out. */
+static bool command_of(const struct work *w, const struct layers_verb_options *o,
+                       struct buffer *out)
 {
-    const struct trace_header *h = &w->post.trace.header, *b = &w->base.trace.header;
-    const struct layers_model base = {b->model, b->model_fingerprint, &w->base.profile,
-                                      &w->base.phase};
-    const struct layers_report page = {
-        .model = {h->model, h->model_fingerprint, &w->post.profile, &w->post.phase},
-        .base = w->against ? &base : NULL,
-        .parting = w->against ? &w->parting : NULL,
-        .task = h->task,
-        .preset = h->preset};
-    return layers_report_write(&page, path, e);
+    buffer_printf(out, "plumb layers %s", file_base_name(w->post.path));
+    if (w->against)
+        buffer_printf(out, " --against %s", file_base_name(w->base.path));
+    if (w->other.path)
+        buffer_printf(out, " --other-lens %s", file_base_name(w->other.path));
+    buffer_printf(out, " --bins %d --bootstrap %d --seed %zu -o FILE.html", o->bins, o->bootstrap,
+                  o->seed);
+    return !out->failed;
+}
+
+static struct layers_model model_of(const struct side *s)
+{
+    const struct trace_header *h = &s->trace.header;
+    return (struct layers_model){.name = h->model,
+                                 .fingerprint = h->model_fingerprint,
+                                 .lens = lens_kind(h),
+                                 .lens_hash = h->tuned_lens,
+                                 .profile = &s->profile,
+                                 .phase = &s->phase};
+}
+
+static int write_page(const struct work *w, const struct layers_verb_options *o,
+                      struct plumb_error *e)
+{
+    const struct trace_header *h = &w->post.trace.header;
+    const struct layers_model base = model_of(&w->base), other = model_of(&w->other);
+    struct buffer command = BUFFER_EMPTY;
+    const bool spelled = command_of(w, o, &command);
+    const struct layers_report page = {.model = model_of(&w->post),
+                                       .base = w->against ? &base : NULL,
+                                       .parting = w->against ? &w->parting : NULL,
+                                       .other = w->other.path ? &other : NULL,
+                                       .difference = w->other.path ? &w->difference : NULL,
+                                       .task = h->task,
+                                       .preset = h->preset,
+                                       .command = buffer_string(&command)};
+    const int status =
+        spelled ? layers_report_write(&page, o->output, e) : error_memory(e, "the report");
+    buffer_free(&command);
+    if (status == PLUMB_OK && !o->common.quiet)
+        fprintf(stderr, "plumb layers: wrote %s\n", o->output);
+    return status;
 }
 
 static int layers(const char *path, const struct layers_verb_options *o, struct plumb_error *e)
 {
-    struct work w = {.post.path = path, .base.path = o->against, .against = o->against != NULL};
+    struct work w = {.post.path = path,
+                     .base.path = o->against,
+                     .other.path = o->other_lens,
+                     .against = o->against != NULL};
     struct profile_options how = profile_options_default();
     struct progress_line line;
     int status = check_options(o, e);
@@ -469,7 +559,7 @@ static int layers(const char *path, const struct layers_verb_options *o, struct 
     status = work_fill(&w, &how, e);
     progress_line_end(&line);
     if (status == PLUMB_OK && o->output)
-        status = write_page(&w, o->output, e);
+        status = write_page(&w, o, e);
     if (status == PLUMB_OK)
         status = o->json ? show_json(&w) : show_tables(&w, e);
     work_free(&w);
@@ -490,10 +580,10 @@ static int run(int argc, char **argv)
     int status;
     if (!verb_parse(&verb_layers, argc, argv, &o, 1, 1, &words, &status))
         return status;
-    if (o.neurons && (o.against || o.output))
+    if (o.neurons && (o.against || o.output || o.other_lens))
         status = error_set(&e, PLUMB_INPUT,
                            "--neurons is of one model, and makes no page: leave "
-                           "out --against and -o");
+                           "out --against, --other-lens and -o");
     else if (o.text && !o.neurons)
         status = error_set(&e, PLUMB_INPUT, "--text needs --neurons");
     else

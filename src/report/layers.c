@@ -12,6 +12,10 @@ const char layers_trap[] =
     "The curves of the middle layers depend on the lens: it reads a layer by the final norm and "
     "head, which were trained for the last layer only. A high calibration error in the middle may "
     "be the lens's and not the model's. At the last layer there is no such doubt.";
+const char layers_trap_tuned[] =
+    "The tuned lens reads a layer by an affine map that was fitted to foretell what the model says "
+    "at its end, on some text. It shows what of that can be read off the layer, not what the layer "
+    "itself would answer: confidence may come from the map. At the last layer there is no map.";
 
 /* ---- Arrays for figures ----------------------------------------------------------------------- */
 
@@ -97,8 +101,12 @@ static void add_provenance(struct page *p, const struct layers_report *in)
     snprintf(text, sizeof text, "%s questions of %.60s", number_count(d->n, n), in->task);
     page_provenance(p, "questions", text);
     page_provenance(p, "preset", in->preset);
-    snprintf(text, sizeof text, "logit lens, %d layers", d->layers);
+    snprintf(text, sizeof text, "%.8s lens, %d layers", in->model.lens, d->layers);
     page_provenance(p, "lens", text);
+    if (in->model.lens_hash)
+        page_provenance_code(p, "lens's hash", in->model.lens_hash);
+    if (in->other && in->other->lens_hash)
+        page_provenance_code(p, "other lens's hash", in->other->lens_hash);
     page_provenance(p, "program", "plumb " PLUMB_VERSION);
     if (in->command)
         page_provenance_code(p, "command", in->command);
@@ -138,7 +146,7 @@ static void chapter_found(struct page *p, const struct layers_report *in)
         "of ECE from the peak to the end is above its margin (which bounds all layers of the "
         "plateau at once, because the peak was chosen among them) and accuracy stays within "
         "one point. The rules are plumb's own.");
-    page_text(p, "%s", layers_trap);
+    page_text(p, "%s", in->model.lens_hash ? layers_trap_tuned : layers_trap);
 }
 
 /* ---- The curves ------------------------------------------------------------------------------- */
@@ -271,6 +279,73 @@ static void chapter_curves(struct page *p, const struct layers_report *in)
                                      {PROFILE_AGREEMENT, "agreement", 0, 1}},
               2);
     page_figures_end(p);
+}
+
+/* ---- The two lenses --------------------------------------------------------------------------- */
+
+static struct grid *lenses_grid(const struct layers_report *in)
+{
+    const struct profile *one = in->model.profile, *other = in->other->profile;
+    const enum profile_value shown[] = {PROFILE_ACCURACY, PROFILE_ECE, PROFILE_NLL};
+    static const char *const names[] = {"accuracy", "ECE", "log loss"};
+    struct grid *t = grid_create("The same layers by two lenses");
+    char heading[64];
+    grid_column(t, "layer", GRID_NUMBER);
+    for (int v = 0; v < 3; v++)
+        for (int m = 0; m < 2; m++) {
+            snprintf(heading, sizeof heading, "%s, %.8s lens", names[v],
+                     m ? in->other->lens : in->model.lens);
+            grid_column(t, heading, GRID_NUMBER);
+        }
+    grid_column(t, "difference of ECE", GRID_NUMBER);
+    for (int l = 1; l <= one->layers; l++) {
+        const struct profiled d = profile_difference(one, other, l, PROFILE_ECE);
+        grid_count(t, (size_t)l);
+        for (int v = 0; v < 3; v++)
+            for (int m = 0; m < 2; m++) {
+                const struct profiled *x = profile_at(m ? other : one, l, shown[v]);
+                grid_value(t, x->value, x->low, x->high, 4);
+            }
+        grid_value(t, d.value, d.low, d.high, 4);
+    }
+    return t;
+}
+
+static void chapter_lenses(struct page *p, const struct layers_report *in)
+{
+    struct buffer words = BUFFER_EMPTY;
+    if (!in->other)
+        return;
+    page_chapter(p, "lenses", "How far this depends on the lens");
+    lens_difference_words(in->difference, in->model.lens, in->other->lens, &words);
+    if (words.failed)
+        page_fail(p);
+    else
+        page_finding(p, "%s", buffer_string(&words));
+    buffer_free(&words);
+    say_phase(p, &in->model, in->model.lens_hash ? "By the tuned lens" : "By the logit lens");
+    say_phase(p, in->other, in->other->lens_hash ? "By the tuned lens" : "By the logit lens");
+    page_text(p, "%s", in->model.lens_hash ? layers_trap : layers_trap_tuned);
+    struct grid *t = lenses_grid(in);
+    struct figure *f = figure_create(&(struct figure_spec){
+        .title = "Two lenses",
+        .caption = "the same model and questions; at the last layer both are the model itself",
+        .description = "Curves over the layers of accuracy and calibration error, by both lenses.",
+        .x = layer_axis(in->model.profile->layers)});
+    static const struct panel panels[] = {{PROFILE_ACCURACY, "accuracy", 0, 1},
+                                          {PROFILE_ECE, "ECE", 0, NAN}};
+    for (int i = 0; i < 2; i++) {
+        figure_panel(f, axis_range(panels[i].heading, panels[i].low, panels[i].high), 0.42);
+        draw_value(p, f, in->other->profile, panels[i].value,
+                   (struct series){i ? NULL : in->other->lens, 1});
+        draw_value(p, f, in->model.profile, panels[i].value,
+                   (struct series){i ? NULL : in->model.lens, 0});
+    }
+    page_figures_begin(p);
+    page_figure(p, f, t);
+    page_figures_end(p);
+    figure_destroy(f);
+    grid_destroy(t);
 }
 
 /* ---- The two models --------------------------------------------------------------------------- */
@@ -422,6 +497,7 @@ int layers_report_write(const struct layers_report *in, const char *path, struct
     add_provenance(p, in);
     chapter_found(p, in);
     chapter_curves(p, in);
+    chapter_lenses(p, in);
     chapter_parting(p, in);
     chapter_numbers(p, in);
     const int status = page_write(p, path, e);
