@@ -8,11 +8,10 @@
 #include "cli/output.h"
 
 const struct verb *const verbs[] = {
-    &verb_calibrate, &verb_trace,    &verb_measure,  &verb_layers,     &verb_lens,
-    &verb_import,    &verb_fit,      &verb_apply,    &verb_abstain,    &verb_bake,
-    &verb_inspect,   &verb_tokenize, &verb_generate, &verb_perplexity, &verb_merge,
-    &verb_spectrum,  &verb_steer,    &verb_report,   &verb_bench,      &verb_demo,
-    NULL,
+    &verb_calibrate, &verb_trace,    &verb_measure,    &verb_layers,  &verb_lens,     &verb_import,
+    &verb_fit,       &verb_apply,    &verb_answer,     &verb_abstain, &verb_bake,     &verb_inspect,
+    &verb_tokenize,  &verb_generate, &verb_perplexity, &verb_merge,   &verb_spectrum, &verb_steer,
+    &verb_report,    &verb_bench,    &verb_demo,       NULL,
 };
 
 const struct verb *const verb_words[] = {&verb_abstain_check, NULL};

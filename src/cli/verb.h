@@ -18,8 +18,8 @@ struct verb {
 
 extern const struct verb verb_trace, verb_generate, verb_inspect, verb_tokenize, verb_perplexity,
     verb_bench, verb_demo, verb_report, verb_measure, verb_import, verb_fit, verb_apply, verb_merge,
-    verb_bake, verb_calibrate, verb_layers, verb_lens, verb_abstain, verb_spectrum,
-    verb_steer;
+    verb_bake, verb_calibrate, verb_layers, verb_lens, verb_abstain, verb_spectrum, verb_steer,
+    verb_answer;
 extern const struct verb verb_abstain_check;
 
 /* All verbs, in the order of the overview; ends with null. */
