@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "abstain/stated.h"
+#include "answer/self_check_guess.h"
 #include "answer/self_check_lane.h"
 #include "base/memory.h"
 #include "model/chat.h"
@@ -122,8 +123,11 @@ int self_check_parse(const char *names, bool wanted[SELF_CHECKS], struct plumb_e
 
 struct self_check_options self_check_options_default(void)
 {
-    return (struct self_check_options){
-        .wording = {.k = 4}, .reasoning_tokens = 96, .number_tokens = 16, .batch = 16};
+    return (struct self_check_options){.wording = {.k = 4},
+                                       .reasoning_tokens = 96,
+                                       .number_tokens = 16,
+                                       .guess_tokens = 24,
+                                       .batch = 16};
 }
 
 void self_check_results_free(struct self_check_result *r, size_t n)
@@ -403,14 +407,38 @@ static int put_thoughts(const struct check *c, struct lane_writing *w, size_t pr
     return h->out->thoughts ? PLUMB_OK : error_memory(c->e, "a text");
 }
 
+static bool guesses_itself(const struct check *c, enum self_check_ask ask)
+{
+    return c->o->wording.own_guess &&
+           (ask == ASK_VERBALISED || ask == ASK_VERBALISED_TOP_K || ask == ASK_LINGUISTIC);
+}
+
+/* Tokens that an ask may take. */
+static int room_of(const struct check *c, enum self_check_ask ask)
+{
+    const struct self_check_options *o = c->o;
+    if (ask == ASK_REASONING)
+        return o->reasoning_tokens;
+    if (!guesses_itself(c, ask))
+        return o->number_tokens;
+    return (ask == ASK_VERBALISED_TOP_K ? o->wording.k : 1) * (o->guess_tokens + o->number_tokens);
+}
+
 static int put_number(const struct check *c, enum self_check_ask ask, const struct lane_writing *w,
                       size_t prompt, struct hand *h)
 {
     const enum self_check s = source_of(ask);
+    const struct self_check_wording *how = &c->o->wording;
     const char *text = buffer_string(&w->text);
-    double p;
-    const bool found = ask == ASK_LINGUISTIC ? stated_expression(text, w->text.size, NULL, &p)
-                                             : stated_probability(text, w->text.size, NULL, &p);
+    double p = (double)NAN;
+    bool found;
+    if (guesses_itself(c, ask))
+        found = self_check_guess_read(ask, how->k, text, w->text.size, h->item->answer, &p,
+                                      &h->out->other[s]);
+    else if (ask == ASK_LINGUISTIC)
+        found = stated_expression(text, w->text.size, NULL, &p);
+    else
+        found = stated_probability(text, w->text.size, NULL, &p);
     h->out->value[s] = found ? p : (double)NAN;
     h->out->said[s] = mem_strndup(text, w->text.size);
     put_cost(ask, h, w->passes, w->tokens_run, prompt);
@@ -419,15 +447,19 @@ static int put_number(const struct check *c, enum self_check_ask ask, const stru
 
 static int write_all(struct check *c, enum self_check_ask ask, struct lane_writing *w, size_t n)
 {
-    static const char *const stops[] = {"Answer:", "\nQuestion:"};
+    static const char *const thoughts_end[] = {"Answer:", "\nQuestion:"};
+    static const char *const guesses_end[] = {"\nGuess:", "\nG1:", "\nQuestion:"};
+    const bool think = ask == ASK_REASONING, guess = guesses_itself(c, ask);
     const struct lane_writer how = {
         .m = c->m,
         .f = c->f,
         .greedy = c->greedy,
         .ends = &c->ends,
-        .stops = stops,
-        .n_stops = ask == ASK_REASONING ? 2 : 0,
-        .one_line = ask != ASK_REASONING,
+        .stops = think ? thoughts_end : guesses_end,
+        .n_stops = think   ? 2
+                   : guess ? 3
+                           : 0,
+        .one_line = !think && !guess,
         .progress = c->o->progress,
         .done = c->done,
         .total = c->total,
@@ -443,7 +475,7 @@ static int ask_text(struct check *c, enum self_check_ask ask, struct hand *hands
     int status = w && prompt ? PLUMB_OK : error_memory(c->e, "a batch");
     for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
         w[i].lane = &hands[i].lanes[LANE_QUESTION];
-        w[i].room = think ? c->o->reasoning_tokens : c->o->number_tokens;
+        w[i].room = room_of(c, ask);
         status = take(c, ask, &hands[i], &w[i].room, &w[i].item, &prompt[i]);
     }
     if (status == PLUMB_OK)
@@ -527,10 +559,11 @@ static int check_options(const struct check *c)
     if (o->wording.k < 1 || o->wording.k > 9)
         return error_set(c->e, PLUMB_INPUT, "top-%d guesses asked for; expected 1 to 9",
                          o->wording.k);
-    if (o->reasoning_tokens < 1 || o->number_tokens < 1)
+    if (o->reasoning_tokens < 1 || o->number_tokens < 1 || o->guess_tokens < 1)
         return error_set(c->e, PLUMB_INPUT,
-                         "%d tokens of reasoning and %d for a number; expected 1 or more",
-                         o->reasoning_tokens, o->number_tokens);
+                         "%d tokens of reasoning, %d for a number and %d for a guess; expected 1 "
+                         "or more of each",
+                         o->reasoning_tokens, o->number_tokens, o->guess_tokens);
     if (o->batch < 1 || o->batch > 4096)
         return error_set(c->e, PLUMB_INPUT, "a batch of %d questions; expected 1 to 4096",
                          o->batch);

@@ -53,6 +53,7 @@ struct self_check_result {
     size_t run[SELF_CHECKS];    /* tokens that went through the model for it */
     size_t prompt[SELF_CHECKS]; /* tokens of its whole texts, written ones included */
     char *said[SELF_CHECKS];    /* what the model wrote; null where only a probability is read */
+    bool other[SELF_CHECKS];    /* missing because it guessed another answer than the one judged */
     char *thoughts;             /* its reasoning; null: not asked */
 };
 void self_check_results_free(struct self_check_result *r, size_t n);
@@ -68,6 +69,7 @@ struct self_check_options {
     struct self_check_wording wording;
     int reasoning_tokens; /* at most so many tokens of reasoning */
     int number_tokens;    /* at most so many tokens for a probability or an expression */
+    int guess_tokens;     /* and so many for each guess of its own */
     int batch;            /* questions in hand at a time; each holds its keys and values */
     bool no_sharing;      /* every text is run as a whole: the result is the same to the bit */
     const struct progress *progress;

@@ -61,7 +61,16 @@ static const char expressions[] =
     "Better than even, About even, Probably not, We doubt, Unlikely, Little chance, "
     "Chances are slight, Improbable, Highly unlikely, Almost no chance";
 
-static void add_top_k(int k, const char *answer, struct self_check_prompt *out)
+/* The reply of one step begins with its guess, or with the answer that is judged in its place. */
+static void add_guess(const char *answer, bool own, const char *key, struct self_check_prompt *out)
+{
+    if (own)
+        buffer_puts(&out->cue, "Guess:");
+    else
+        buffer_printf(&out->cue, "Guess: %s\n%s", answer, key);
+}
+
+static void add_top_k(int k, const char *answer, bool own, struct self_check_prompt *out)
 {
     buffer_printf(&out->user,
                   "Give your %d best guesses, each with the probability from 0.0 to 1.0 that it is "
@@ -69,7 +78,10 @@ static void add_top_k(int k, const char *answer, struct self_check_prompt *out)
                   k);
     for (int i = 1; i <= k; i++)
         buffer_printf(&out->user, "\nG%d: <guess, as short as possible>\nP%d: <number>", i, i);
-    buffer_printf(&out->cue, "G1: %s\nP1:", answer);
+    if (own)
+        buffer_puts(&out->cue, "G1:");
+    else
+        buffer_printf(&out->cue, "G1: %s\nP1:", answer);
 }
 
 static void ask_probability_of_answer(struct self_check_prompt *out)
@@ -114,10 +126,10 @@ static void write_prompt(enum self_check_ask ask, const struct self_check_wordin
         buffer_puts(&out->user, "Give your best guess, and the probability from 0.0 to 1.0 that it "
                                 "is correct. Write these two lines and nothing else:\n"
                                 "Guess: <guess, as short as possible>\nProbability: <number>");
-        buffer_printf(&out->cue, "Guess: %s\nProbability:", item->answer);
+        add_guess(item->answer, w->own_guess, "Probability:", out);
         break;
     case ASK_VERBALISED_TOP_K:
-        add_top_k(w->k, item->answer, out);
+        add_top_k(w->k, item->answer, w->own_guess, out);
         break;
     case ASK_LINGUISTIC:
         buffer_printf(&out->user,
@@ -125,7 +137,7 @@ static void write_prompt(enum self_check_ask ask, const struct self_check_wordin
                       "these expressions: %s. Write these two lines and nothing else:\n"
                       "Guess: <guess, as short as possible>\nConfidence: <expression>",
                       expressions);
-        buffer_printf(&out->cue, "Guess: %s\nConfidence:", item->answer);
+        add_guess(item->answer, w->own_guess, "Confidence:", out);
         break;
     case ASK_VERBALISED_TWICE:
         buffer_puts(&out->user, "Give your best guess, as short as possible, and nothing else.");

@@ -3,7 +3,8 @@
  *
  * P(True): Kadavath et al. 2022 (arXiv 2207.05221) in the layouts of lm-polygraph and of jlko/semantic_uncertainty.
  * Verbalised confidence: the formats of Tian et al. 2023 (arXiv 2305.14975), in our own words. There the model guesses and
- * rates its guess; here the answer that is judged stands where the guess would, so that every source is about one answer.
+ * rates its guess; here the answer that is judged stands where the guess would, so that every source is about one answer,
+ * unless its own guess is asked for.
  *
  * Knows nothing of models and tokens: what is said by whom, and how that reads without a chat template.
  */
@@ -55,7 +56,8 @@ enum self_check_ask {
 
 struct self_check_wording {
     enum p_true_layout layout;
-    int k; /* of ASK_VERBALISED_TOP_K, 1..9 */
+    int k;          /* of ASK_VERBALISED_TOP_K, 1..9 */
+    bool own_guess; /* in one step the model makes its own guess, as in the paper, and rates that */
     const struct self_check_shot
         *shots; /* [n_shots] of ASK_P_TRUE; with them the layout's own examples */
     int n_shots;

@@ -57,7 +57,7 @@ static int make_key(struct recording *r)
     struct hash_state *h = status == PLUMB_OK ? hash_create() : NULL;
     if (status != PLUMB_OK || !h)
         return status == PLUMB_OK ? error_memory(r->e, "a hash") : status;
-    const int numbers[] = {r->chat, r->o->reasoning_tokens, r->o->number_tokens,
+    const int numbers[] = {r->chat, r->o->reasoning_tokens, r->o->number_tokens, r->o->guess_tokens,
                            (int)model_precision(r->m)};
     hash_hex(model, r->fingerprint);
     add_hash(h, model);
@@ -105,6 +105,7 @@ static void put_result(struct json_writer *w, size_t i, const struct self_check_
         json_write_integer(w, (int64_t)x->run[s]);
         json_write_integer(w, (int64_t)x->prompt[s]);
         put_string(w, x->said[s]);
+        json_write_bool(w, x->other[s]);
         json_write_end(w, ']');
     }
     json_write_end(w, ']');
@@ -146,7 +147,8 @@ static bool read_source(struct json v, int s, struct self_check_result *out)
                       read_size(json_at(v, 1), INT32_MAX, &passes) &&
                       read_size(json_at(v, 2), INT64_MAX, &out->run[s]) &&
                       read_size(json_at(v, 3), INT64_MAX, &out->prompt[s]) &&
-                      read_string(json_at(v, 4), &out->said[s]);
+                      read_string(json_at(v, 4), &out->said[s]) &&
+                      json_bool(json_at(v, 5), &out->other[s]);
     out->passes[s] = (int)passes;
     return good;
 }
@@ -316,6 +318,12 @@ static void put_number(struct json_writer *w, const char *key, double v)
     json_write_double(w, v);
 }
 
+static bool one_step(enum self_check s)
+{
+    return s == SELF_CHECK_VERBALISED || s == SELF_CHECK_VERBALISED_TOP_K ||
+           s == SELF_CHECK_LINGUISTIC;
+}
+
 /* How a source was asked, what is missing, what it cost. */
 static int describe(const struct recording *r, enum self_check s, const double *value,
                     struct confidence_file *out, struct confidence_source *source)
@@ -323,12 +331,20 @@ static int describe(const struct recording *r, enum self_check s, const double *
     const bool p_true = s == SELF_CHECK_P_TRUE || s == SELF_CHECK_P_TRUE_RAW;
     struct buffer text = BUFFER_EMPTY;
     struct json_writer w = json_writer_start(&text, 0);
-    size_t missing = 0;
-    for (size_t i = 0; i < out->n; i++)
+    size_t missing = 0, other = 0;
+    for (size_t i = 0; i < out->n; i++) {
         missing += isnan(value[i]) != 0;
+        other += r->results[i].other[s];
+    }
     json_write_object(&w);
     json_write_key(&w, "missing");
     json_write_integer(&w, (int64_t)missing);
+    if (one_step(s)) {
+        json_write_key(&w, "guess");
+        json_write_string(&w, r->o->wording.own_guess ? "own" : "given");
+        json_write_key(&w, "guessed_another");
+        json_write_integer(&w, (int64_t)other);
+    }
     put_number(&w, "tokens", mean_of(r, s, prompt_of));
     put_number(&w, "tokens_run", mean_of(r, s, run_of));
     json_write_key(&w, "template");

@@ -18,7 +18,8 @@ struct check_options {
     struct common_options common;
     const char *trace, *answers, *sources, *shots_from, *trace_out, *output;
     size_t limit;
-    int shots, layout, template, choices, guesses, reasoning, batch, precision, threads;
+
+    int shots, guess, layout, template, choices, guesses, reasoning, batch, precision, threads;
     bool json;
 };
 
@@ -40,6 +41,9 @@ static const struct option_row options[] = {
      "of P(True): question and answer, or the model's other answers before them"},
     {0, "choices", OPTION_CHOICE, "listed|hidden", AT(choices),
      "show the options of a multiple-choice question, or only its text"},
+    {0, "guess", OPTION_CHOICE, "given|own", AT(guess),
+     "verbalised-1s, verbalised-topk and linguistic: the answer stands where the guess would, or "
+     "the model makes its own guess, as in the paper, which counts where it is that answer"},
     {0, "guesses", OPTION_INT, "K", AT(guesses), "that verbalised-topk asks for; 4"},
     {0, "reasoning", OPTION_INT, "TOKENS", AT(reasoning),
      "the model thinks for at most so long; 96"},
@@ -197,6 +201,16 @@ static void show_letter_mass(const struct confidence_file *f)
     }
 }
 
+/* Guesses of another answer are missing values of a kind of their own. */
+static void show_other_guesses(const struct confidence_file *f)
+{
+    for (int s = 0; s < f->n_sources; s++) {
+        const double other = detail(&f->sources[s], "guessed_another");
+        if (other > 0)
+            printf("%s: %.0f of the missing guessed another answer.\n", f->sources[s].name, other);
+    }
+}
+
 static int show_text(const struct confidence_file *f, const struct source_summary *all, bool chat)
 {
     size_t labelled, right;
@@ -209,6 +223,7 @@ static int show_text(const struct confidence_file *f, const struct source_summar
         printf("%zu answers; it is not known which are right. ", f->n);
     printf("Asked %s.\n", chat ? "through the model's chat template" : "in plain text");
     show_letter_mass(f);
+    show_other_guesses(f);
     printf("mean, AUROC and ECE (15 bins) leave out what is missing. passes: runs of the model a "
            "question;\ntokens: that went through it a question, shared ones counted once.\n");
     return status;
@@ -315,6 +330,7 @@ static int prepare(const struct check_options *o, const struct operands *w, stru
     j->run.template = (enum self_check_template)o->template;
     j->run.wording.layout = (enum p_true_layout)o->layout;
     j->run.wording.k = o->guesses;
+    j->run.wording.own_guess = o->guess == 1;
     int status = self_check_parse(o->sources, j->run.wanted, e);
     if (status == PLUMB_OK && !o->output)
         status = error_set(e, PLUMB_INPUT, "no output file: add -o FILE");

@@ -98,6 +98,20 @@ static void the_answer_stands_where_the_guess_would(void **state)
                  "Write only a number from 0.0 to 1.0.\nProbability:");
 }
 
+static void its_own_guess_is_asked_for_as_in_the_paper(void **state)
+{
+    (void)state;
+    const struct self_check_wording w = {.k = 1, .own_guess = true};
+    assert_plain(ASK_VERBALISED, &w, &item, NULL,
+                 "Question: Where is Mandoul?\nGive your best guess, and the probability from 0.0 "
+                 "to 1.0 that it is correct. Write these two lines and nothing else:\nGuess: "
+                 "<guess, as short as possible>\nProbability: <number>\nGuess:");
+    assert_plain(ASK_VERBALISED_TOP_K, &w, &item, NULL,
+                 "Question: Where is Mandoul?\nGive your 1 best guesses, each with the probability "
+                 "from 0.0 to 1.0 that it is correct. Write these lines and nothing else:\n"
+                 "G1: <guess, as short as possible>\nP1: <number>\nG1:");
+}
+
 static void the_second_pass_goes_on_from_the_first(void **state)
 {
     (void)state;
@@ -169,6 +183,7 @@ int main(void)
         cmocka_unit_test(examples_end_in_their_letter),
         cmocka_unit_test(choices_and_context_belong_to_the_question),
         cmocka_unit_test(the_answer_stands_where_the_guess_would),
+        cmocka_unit_test(its_own_guess_is_asked_for_as_in_the_paper),
         cmocka_unit_test(the_second_pass_goes_on_from_the_first),
         cmocka_unit_test(all_17_expressions_are_offered),
         cmocka_unit_test(the_hash_tells_wordings_apart),
