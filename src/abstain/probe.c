@@ -14,13 +14,13 @@
 #include "tensor/linear_algebra.h"
 
 /* The choice needs fewer digits than the probe that is stored. */
-static const double choice_tolerance = 1e-8;
+static const double choice_tolerance = 1e-7;
 
 struct probe_options probe_options_default(void)
 {
     return (struct probe_options){.folds = 5,
-                                  .strengths = {1e-4, 1e-3, 1e-2},
-                                  .n_strengths = 3,
+                                  .strengths = {1e-4, 1e-3, 1e-2, 1e-1},
+                                  .n_strengths = 4,
                                   .network = network_options_default()};
 }
 

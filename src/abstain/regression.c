@@ -13,7 +13,8 @@
 #include "base/memory.h"
 #include "tensor/linear_algebra.h"
 
-enum { REGRESSION_FOLDS = 32, HISTORY = 8, STRENGTHS_MOST = 16 };
+/* A block of rows stays in the cache from z = X v to X^T (p - y). */
+enum { REGRESSION_FOLDS = 32, BLOCK_ROWS = 512, HISTORY = 8, STRENGTHS_MOST = 16 };
 
 struct regression_options regression_options_default(void)
 {
@@ -146,7 +147,8 @@ struct fit {
     double *factor[STRENGTHS_MOST]; /* [stride, stride] Cholesky factors of X^T X / 4 + 1 / C */
     int n_strengths;
     double *v, *gv; /* [m, stride] weights of the active ones, and their gradients */
-    double *z;      /* [m, n] */
+    double *part;   /* [m, stride] what a block of rows adds to them */
+    double *z;      /* [BLOCK_ROWS, m] */
     double *memory;
     int *active;
     size_t rows[REGRESSION_FOLDS]; /* of each fold */
@@ -275,19 +277,18 @@ static int prepare_model(struct fit *w, struct fitting *t)
 
 /* ---- loss and gradient ---- */
 
-/* Turns z into the residuals p - y of the training rows, 0 for the others; the loss. */
-static double residuals(const struct fit *w, const struct fitting *t, double *z)
+/* Turns the logits z of row i, [active], into its residuals p - y, 0 for models that leave it out; adds its losses to f. */
+static void residuals(const struct fit *w, int n_active, size_t i, double *z, double *f)
 {
-    double loss = 0;
-    for (size_t i = 0; i < w->g->n; i++) {
-        if (is_left_out(w, t, i)) {
-            z[i] = 0;
+    const int y = w->y[i];
+    for (int a = 0; a < n_active; a++) {
+        if (is_left_out(w, &w->of[w->active[a]], i)) {
+            z[a] = 0;
             continue;
         }
-        loss += regression_loss(z[i], w->y[i]);
-        z[i] = regression_sigmoid(z[i]) - w->y[i];
+        f[a] += regression_loss(z[a], y);
+        z[a] = regression_sigmoid(z[a]) - y;
     }
-    return loss;
 }
 
 static double add_penalty(const struct fit *w, const struct fitting *t, double *gradient)
@@ -303,18 +304,27 @@ static double add_penalty(const struct fit *w, const struct fitting *t, double *
     return sum;
 }
 
-/* All active models at their trial points: rows read twice, once for z = X v and once for X^T (p - y). */
+/* All active models at their trial points; the rows are read once. */
 static void evaluate(struct fit *w, int n_active, double *f)
 {
-    const size_t n = w->g->n, stride = w->stride;
-    for (int a = 0; a < n_active; a++)
-        memcpy(w->v + (size_t)a * stride, w->of[w->active[a]].trial, stride * sizeof(double));
-    product_f64(true, false, n, (size_t)n_active, stride, w->g->x, w->v, w->z);
-    for (int a = 0; a < n_active; a++)
-        f[a] = residuals(w, &w->of[w->active[a]], w->z + (size_t)a * n);
-    product_f64(false, false, stride, (size_t)n_active, n, w->g->x, w->z, w->gv);
-    for (int a = 0; a < n_active; a++)
-        f[a] += add_penalty(w, &w->of[w->active[a]], w->gv + (size_t)a * stride);
+    const size_t n = w->g->n, stride = w->stride, active = (size_t)n_active;
+    for (size_t a = 0; a < active; a++) {
+        memcpy(w->v + a * stride, w->of[w->active[a]].trial, stride * sizeof(double));
+        f[a] = 0;
+    }
+    memset(w->gv, 0, active * stride * sizeof *w->gv);
+    for (size_t i = 0; i < n; i += BLOCK_ROWS) {
+        const size_t count = n - i < BLOCK_ROWS ? n - i : BLOCK_ROWS;
+        const double *x = w->g->x + i * stride;
+        product_f64(true, false, active, count, stride, w->v, x, w->z);
+        for (size_t k = 0; k < count; k++)
+            residuals(w, n_active, i + k, w->z + k * active, f);
+        product_f64(false, true, stride, active, count, x, w->z, w->part);
+        for (size_t j = 0; j < active * stride; j++)
+            w->gv[j] += w->part[j];
+    }
+    for (size_t a = 0; a < active; a++)
+        f[a] += add_penalty(w, &w->of[w->active[a]], w->gv + a * stride);
 }
 
 /* ---- steps ---- */
@@ -522,9 +532,10 @@ static int allocate(struct fit *w)
     w->active = mem_array(m, sizeof *w->active);
     w->v = mem_aligned(m, stride * sizeof *w->v);
     w->gv = mem_aligned(m, stride * sizeof *w->gv);
-    w->z = mem_aligned(m, w->g->n * sizeof *w->z);
+    w->part = mem_aligned(m, stride * sizeof *w->part);
+    w->z = mem_aligned(m, BLOCK_ROWS * sizeof *w->z);
     w->memory = mem_zalloc(m, each * sizeof *w->memory);
-    if (!w->of || !w->active || !w->v || !w->gv || !w->z || !w->memory)
+    if (!w->of || !w->active || !w->v || !w->gv || !w->part || !w->z || !w->memory)
         return error_memory(w->e, "a regression");
     for (size_t i = 0; i < m; i++) {
         struct fitting *t = &w->of[i];
@@ -547,6 +558,7 @@ static void release(struct fit *w)
     mem_free(w->active);
     mem_free(w->v);
     mem_free(w->gv);
+    mem_free(w->part);
     mem_free(w->z);
     mem_free(w->memory);
     mem_free(w->sums);

@@ -230,7 +230,7 @@ static void what_belongs_together_stays_in_one_fold(void **state)
     assert_memory_not_equal(dealt, again, sizeof dealt);
     assert_int_equal(folds_count_keys(key, ROWS), KEYS);
     assert_int_equal(folds_deal(key, 3, FOLDS, 5, again, &e), PLUMB_INPUT);
-    assert_int_equal(folds_deal(key, ROWS, 2, 5, again, &e), PLUMB_INPUT);
+    assert_int_equal(folds_deal(key, ROWS, 1, 5, again, &e), PLUMB_INPUT);
 }
 
 int main(void)
