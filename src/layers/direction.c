@@ -83,7 +83,8 @@ static void fix_sign(double *v, size_t d)
     for (size_t j = 1; j < d; j++)
         if (fabs(v[j]) > fabs(v[most]))
             most = j;
-    for (size_t j = 0; v[most] < 0 && j < d; j++)
+    const bool turn = v[most] < 0;
+    for (size_t j = 0; turn && j < d; j++)
         v[j] = -v[j];
 }
 
