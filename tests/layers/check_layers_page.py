@@ -14,12 +14,25 @@ import check_page  # noqa: E402
 import pages  # noqa: E402
 
 
+def tuned_trace(program, model, folder):
+    """The same questions, read through a lens of two short steps."""
+    text, lens, trace = folder / 'text.txt', folder / 'lens.safetensors', folder / 'tuned.safetensors'
+    text.write_text(' '.join(f'{a} and {b} make {a + b}.' for a in range(12) for b in range(12)), encoding='utf-8')
+    for words in (['lens', 'fit', model, text, '-o', lens, '--steps', '2', '--tokens', '64', '--window', '32'],
+                  ['trace', model, folder / 'questions.jsonl', '-o', trace, '--preset', 'daca', '--instruction', '',
+                   '--lens-file', lens]):
+        subprocess.run([program, *words, '-q'], check=True, stdout=subprocess.DEVNULL)
+    return trace
+
+
 def main(program, model):
     wrong = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         trace = pages.trace(program, model, folder)
-        for case, more in {'alone': [], 'pair': ['--against', str(trace)], 'no-draws': ['--bootstrap', '0']}.items():
+        tuned = tuned_trace(program, model, folder)
+        for case, more in {'alone': [], 'pair': ['--against', str(trace)], 'no-draws': ['--bootstrap', '0'],
+                           'lenses': ['--other-lens', str(tuned)]}.items():
             page, again = folder / f'{case}.html', folder / f'{case}-again.html'
             for path, threads in ((page, '1'), (again, '2')):
                 subprocess.run([program, 'layers', str(trace), '-q', '--bootstrap', '30', *more, '--threads', threads,

@@ -33,7 +33,7 @@ struct variant {
     uint64_t seed;
     int layers; /* the first so many are kept, the last one always */
     uint64_t other_questions;
-    bool without_lens, texts;
+    bool without_lens, texts, tuned;
 };
 
 static void fill_row(struct trace *t, struct lens_data *d, size_t i, const struct variant *v)
@@ -82,6 +82,8 @@ static void write_trace(const char *name, struct variant v)
                                    .precision = "f32",
                                    .arithmetic = "avx2",
                                    .lens = lens ? "letters" : "none",
+                                   .tuned_lens =
+                                       v.tuned ? "0f1e2d3c4b5a69788796a5b4c3d2e1f0" : NULL,
                                    .score = v.texts ? TRACE_SCORE_TEXT : TRACE_SCORE_LETTERS,
                                    .program = "plumb 0.1.0",
                                    .groups = groups,
@@ -110,14 +112,16 @@ static int make_traces(void **state)
                              .seed = GOLDEN_BASE, .layers = GOLDEN_LAYERS, .other_questions = 99});
     write_trace("blind", (struct variant){.seed = GOLDEN_BASE, .without_lens = true});
     write_trace("texts", (struct variant){.seed = GOLDEN_BASE, .texts = true});
+    write_trace("tuned",
+                (struct variant){.seed = GOLDEN_BASE, .layers = GOLDEN_LAYERS, .tuned = true});
     return 0;
 }
 
 static int remove_traces(void **state)
 {
     (void)state;
-    static const char *const names[] = {"post",  "base",  "shallow",  "other",
-                                        "blind", "texts", "page.html"};
+    static const char *const names[] = {"post",  "base",  "shallow", "other",
+                                        "blind", "texts", "tuned",   "page.html"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -208,6 +212,41 @@ static void the_page_has_its_figures(void **state)
     for (const char *at = out; (at = strstr(at, "<figure")); at++)
         figures++;
     assert_int_equal(figures, 6);
+    assert_non_null(
+        strstr(out, "plumb layers post --against base --bins 10 --bootstrap 50 --seed 0"));
+}
+
+static void two_lenses_stand_beside_each_other(void **state)
+{
+    (void)state;
+    struct json_document *d;
+    struct plumb_error e = {0};
+    assert_int_equal(plumb("layers tuned --other-lens post --bootstrap 100"), 0);
+    assert_true(widest_line(out) <= 100);
+    assert_non_null(strstr(out, "read by the tuned lens"));
+    assert_non_null(strstr(out, "The same by the logit lens"));
+    assert_non_null(strstr(out, "The two readings differ most at layer"));
+    assert_non_null(strstr(out, "confidence may come from the map"));
+    assert_int_equal(plumb("layers post --other-lens tuned --bootstrap 100 --json"), 0);
+    if (json_parse(out, strlen(out), "output", &d, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    const struct json root = json_root(d), lenses = json_get(root, "lenses"),
+                      apart = json_get(lenses, "ece_difference");
+    assert_true(json_is_string(json_get(root, "lens"), "logit"));
+    assert_true(json_is_string(json_get(lenses, "other_lens"), "tuned"));
+    assert_int_equal(json_size(apart), GOLDEN_LAYERS);
+    double largest = 0;
+    for (size_t l = 0; l < GOLDEN_LAYERS; l++) {
+        const double one = number_at(json_at(json_get(root, "layers"), l), "ece"),
+                     other =
+                         number_at(json_at(json_get(json_get(root, "other"), "layers"), l), "ece"),
+                     between = number_at(json_at(apart, l), "value");
+        assert_true(fabs(one - other - between) < 1e-12);
+        if (l + 1 < GOLDEN_LAYERS)
+            largest = fmax(largest, fabs(between));
+    }
+    assert_true(fabs(fabs(number_at(lenses, "largest_difference")) - largest) < 1e-12);
+    json_close(d);
 }
 
 static void what_is_missing_is_named(void **state)
@@ -224,6 +263,13 @@ static void what_is_missing_is_named(void **state)
         {"layers missing", "missing"},
         {"layers post --bins 0", "--bins 0: expected 1 to 100"},
         {"layers post --bootstrap 1000000", "expected at most 100000"},
+        {"layers post --against tuned", "tuned is read by the tuned lens and post by the logit"},
+        {"layers post --other-lens base", "are read by the same lens"},
+        {"layers post --other-lens other", "hold other questions"},
+        {"layers post --other-lens blind", "blind holds no lens"},
+        {"layers post --text x", "--text needs --neurons"},
+        {"layers post --neurons", "post"},
+        {"layers post --neurons --against base", "leave out"},
         {"layers", "an argument is missing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -241,6 +287,7 @@ int main(void)
         cmocka_unit_test(tables_tell_the_curves_the_phase_and_the_trap),
         cmocka_unit_test(json_holds_every_value_with_its_interval),
         cmocka_unit_test(the_page_has_its_figures),
+        cmocka_unit_test(two_lenses_stand_beside_each_other),
         cmocka_unit_test(what_is_missing_is_named),
     };
     return cmocka_run_group_tests(tests, make_traces, remove_traces);
