@@ -237,23 +237,26 @@ static int read_texts(const struct answers_file *f, struct json object, const ch
     const struct json v = json_get(object, key);
     const size_t n = json_kind(v) == JSON_ARRAY ? json_size(v) : 0;
     const char **texts = arena_alloc(f->arena, n, sizeof *texts);
-    int status = texts ? PLUMB_OK : out_of_memory(f->e);
-    size_t at = 0;
-    for (struct json_iterator i = json_each(v); status == PLUMB_OK && at < n && json_next(&i);) {
+    *out = texts;
+    *count = 0;
+    if (!texts)
+        return out_of_memory(f->e);
+    struct json_iterator i = json_each(v);
+    for (size_t at = 0; at < n && json_next(&i); at++) {
         const char *s;
         size_t size;
         const struct json text =
             json_kind(i.value) == JSON_OBJECT ? json_get(i.value, "text") : i.value;
         if (!json_string(text, &s, &size))
-            status =
-                error_set(f->e, PLUMB_INPUT, "%s:%zu: element %zu of \"%s\" is %s; expected a text",
-                          f->path, f->line, at + 1, key, json_kind_name(json_kind(text)));
-        else if (!(texts[at++] = arena_strndup(f->arena, s, size)))
-            status = out_of_memory(f->e);
+            return error_set(f->e, PLUMB_INPUT,
+                             "%s:%zu: element %zu of \"%s\" is %s; expected a text", f->path,
+                             f->line, at + 1, key, json_kind_name(json_kind(text)));
+        texts[at] = arena_strndup(f->arena, s, size);
+        if (!texts[at])
+            return out_of_memory(f->e);
+        ++*count;
     }
-    *out = texts;
-    *count = (int)at;
-    return status;
+    return PLUMB_OK;
 }
 
 static int read_item(const struct answers_file *f, const char *extra, bool listed,
