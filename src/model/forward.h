@@ -111,6 +111,11 @@ int head_apply(struct forward *f, const struct head *h, const float *x, size_t R
                struct plumb_error *e);
 int head_logits(struct forward *f, const float *x, size_t R, float *out /* [R, V] */,
                 struct plumb_error *e);
+/* The two steps of head_logits apart, for whoever changes what stands between them: out [R, D] is the final norm of x, which
+   is not out; and out [R, V] the logits of such rows. */
+void head_normed(const struct forward *f, const float *x, size_t R, float *out);
+int head_unembed(struct forward *f, const float *normed, size_t R, float *out,
+                 struct plumb_error *e);
 /* Without keeping [R, V]: log of the full softmax's normaliser, and the entropy in nats; either may
  * be null. */
 int head_summary(struct forward *f, const float *x, size_t R, float *log_sum_exp /* [R] */,

@@ -75,18 +75,21 @@ static void clip_features(float *z, size_t n, float c)
         z[i] = z[i] > c ? c : z[i] < -c ? -c : z[i];
 }
 
-static int apply(struct forward *f, const struct linear *rows, const float *x, size_t R, float *out,
-                 struct plumb_error *e)
+/* What the unembedding sees: out [R, D]. */
+static void normalise(const struct forward *f, const float *x, size_t R, float *out)
+{
+    const size_t d = (size_t)f->m->config.hidden;
+    norm_rows(f, &f->m->weights.final_norm, x, R, d, out);
+    if (f->steering && f->steering->clips)
+        clip_features(out, R * d, f->steering->clip);
+}
+
+static int unembed(struct forward *f, const struct linear *rows, const float *normed, size_t R,
+                   float *out, struct plumb_error *e)
 {
     const struct config *c = &f->m->config;
-    const size_t d = (size_t)c->hidden, n = matrix_rows(rows->w);
-    int status = floats_reserve(&f->normed, R, d, "the normed rows", e);
-    if (status != PLUMB_OK)
-        return status;
-    norm_rows(f, &f->m->weights.final_norm, x, R, d, f->normed.data);
-    if (f->steering && f->steering->clips)
-        clip_features(f->normed.data, R * d, f->steering->clip);
-    status = linear_rows(f, rows, f->normed.data, d, R, out, e);
+    const size_t n = matrix_rows(rows->w);
+    const int status = linear_rows(f, rows, normed, (size_t)c->hidden, R, out, e);
     for (size_t i = 0; i < R && status == PLUMB_OK; i++) {
         if (c->logit_scale != 1)
             f->k->scale(out + i * n, c->logit_scale, n);
@@ -94,6 +97,28 @@ static int apply(struct forward *f, const struct linear *rows, const float *x, s
             f->k->soft_cap(out + i * n, c->final_soft_cap, n);
     }
     return status;
+}
+
+static int apply(struct forward *f, const struct linear *rows, const float *x, size_t R, float *out,
+                 struct plumb_error *e)
+{
+    const int status =
+        floats_reserve(&f->normed, R, (size_t)f->m->config.hidden, "the normed rows", e);
+    if (status != PLUMB_OK)
+        return status;
+    normalise(f, x, R, f->normed.data);
+    return unembed(f, rows, f->normed.data, R, out, e);
+}
+
+void head_normed(const struct forward *f, const float *x, size_t R, float *out)
+{
+    normalise(f, x, R, out);
+}
+
+int head_unembed(struct forward *f, const float *normed, size_t R, float *out,
+                 struct plumb_error *e)
+{
+    return unembed(f, &f->m->weights.head, normed, R, out, e);
 }
 
 int head_apply(struct forward *f, const struct head *h, const float *x, size_t R, float *out,
