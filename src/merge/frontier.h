@@ -106,6 +106,7 @@ struct frontier_traces {
     double t;
     bool in_sweep;
     const char *task, *test; /* paths; test null where there is none */
+    const char *diversity;   /* path of what its samples say (frontier_diversity.h) */
 };
 
 struct frontier_options {

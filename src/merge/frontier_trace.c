@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/progress.h"
 #include "merge/merge.h"
 
 enum { POINTS_MOST = 201 };
@@ -123,11 +124,11 @@ static void name_point(double t, char *out, size_t size)
     }
 }
 
-static const char *trace_path(struct arena *a, const char *folder, const char *before,
-                              const char *name)
+static const char *path_in(struct arena *a, const char *folder, const char *before,
+                           const char *name, const char *ending)
 {
     char file[64];
-    snprintf(file, sizeof file, "%s%s.safetensors", before, name);
+    snprintf(file, sizeof file, "%s%s%s", before, name, ending);
     char *path = file_join(folder, file);
     const char *kept = path ? arena_strndup(a, path, strlen(path)) : NULL;
     mem_free(path);
@@ -142,9 +143,11 @@ static int name_traces(const struct frontier_sweep *s, struct arena *a, struct f
              t->kind == FRONTIER_IS_BASE   ? "base"
              : t->kind == FRONTIER_IS_POST ? "post"
                                            : t->name);
-    t->task = trace_path(a, s->folder, "", name);
-    t->test = s->test ? trace_path(a, s->folder, "test-", name) : NULL;
-    return t->task && (t->test || !s->test) ? PLUMB_OK : error_memory(e, "a file name");
+    t->task = path_in(a, s->folder, "", name, ".safetensors");
+    t->test = s->test ? path_in(a, s->folder, "test-", name, ".safetensors") : NULL;
+    t->diversity = path_in(a, s->folder, "diversity-", name, ".json");
+    return t->task && t->diversity && (t->test || !s->test) ? PLUMB_OK
+                                                            : error_memory(e, "a file name");
 }
 
 static void put_point(struct frontier_plan *p, enum frontier_kind kind, double t, bool in_sweep)
@@ -232,11 +235,28 @@ int frontier_job(const struct merge_words *words, double t, struct merge_job *ou
 
 /* ---- running them ---- */
 
-static int record(const struct frontier_sweep *s, const struct frontier_traces *t, struct model *m,
-                  struct plumb_error *e)
+/* One point of a sweep on its way. */
+struct visit {
+    const struct frontier_sweep *s;
+    const struct frontier_traces *t;
+};
+
+static int sample(const struct visit *v, const struct model *m, struct plumb_error *e)
 {
+    bool resumed;
+    const double begin = clock_seconds();
+    const int status = frontier_diversity_record(m, v->s->sampling, v->t->diversity, &resumed, e);
+    if (status == PLUMB_OK && v->s->sampled)
+        v->s->sampled(v->s->user, v->t->name, resumed, clock_seconds() - begin);
+    return status;
+}
+
+static int record(void *user, struct model *m, struct plumb_error *e)
+{
+    const struct visit *v = user;
+    const struct frontier_sweep *s = v->s;
     const struct question_set *const sets[] = {s->task, s->test};
-    const char *const paths[] = {t->task, t->test};
+    const char *const paths[] = {v->t->task, v->t->test};
     int status = PLUMB_OK;
     for (int i = 0; i < 2 && status == PLUMB_OK; i++) {
         struct trace_run_report report;
@@ -244,18 +264,20 @@ static int record(const struct frontier_sweep *s, const struct frontier_traces *
             continue;
         status = trace_run(m, sets[i], paths[i], &s->run, &report, e);
         if (status == PLUMB_OK && s->traced)
-            s->traced(s->user, t->name, sets[i], &report);
+            s->traced(s->user, v->t->name, sets[i], &report);
     }
-    return status;
+    return status == PLUMB_OK && s->sampling ? sample(v, m, e) : status;
 }
 
-static int trace_parent(const struct frontier_sweep *s, const struct frontier_traces *t,
-                        struct plumb_error *e)
+typedef int use_model(void *user, struct model *m, struct plumb_error *e);
+
+static int with_parent(const struct frontier_sweep *s, const struct frontier_traces *t,
+                       use_model *use, void *user, struct plumb_error *e)
 {
     struct model *m = NULL;
     int status = model_open(s->words.models[t->kind == FRONTIER_IS_BASE ? 0 : 1], &s->model, &m, e);
     if (status == PLUMB_OK)
-        status = record(s, t, m, e);
+        status = use(user, m, e);
     model_close(m);
     return status;
 }
@@ -275,9 +297,9 @@ static enum precision precision_of(const struct merge_plan *p)
 }
 
 /* parents: the recipe's models by number, without weights. */
-static int trace_merge(const struct frontier_sweep *s, const struct frontier_traces *t,
-                       const struct merge_job *job, const struct model *const *parents,
-                       struct plumb_error *e)
+static int with_planned(const struct frontier_sweep *s, const struct frontier_traces *t,
+                        const struct merge_job *job, const struct model *const *parents,
+                        use_model *use, void *user, struct plumb_error *e)
 {
     char name[64];
     struct model *m = NULL;
@@ -298,46 +320,79 @@ static int trace_merge(const struct frontier_sweep *s, const struct frontier_tra
         status = model_open(job->paths[job->like], &how, &m, e);
     }
     if (status == PLUMB_OK)
-        status = record(s, t, m, e);
+        status = use(user, m, e);
     model_close(m);
     merge_plan_free(&plan);
     return status;
 }
 
-static int open_parents(const struct merge_job *job, struct model **parents, struct plumb_error *e)
+static int with_merge(const struct frontier_sweep *s, const struct frontier_traces *t,
+                      struct model *const *parents, use_model *use, void *user,
+                      struct plumb_error *e)
 {
+    struct merge_job job;
+    int status = frontier_job(&s->words, t->t, &job, e);
+    if (status != PLUMB_OK)
+        return status;
+    status = with_planned(s, t, &job, (const struct model *const *)parents, use, user, e);
+    merge_job_free(&job);
+    return status;
+}
+
+/* The recipe's models by number, without weights: the same for every point. */
+struct parents {
+    struct model *models[MERGE_MODELS_MOST];
+    int n;
+};
+
+static int parents_open(const struct frontier_sweep *s, double t, struct parents *out,
+                        struct plumb_error *e)
+{
+    struct merge_job job;
     struct model_options how = model_options_default();
-    int status = PLUMB_OK;
+    *out = (struct parents){0};
+    int status = frontier_job(&s->words, t, &job, e);
+    if (status != PLUMB_OK)
+        return status;
     how.weights = false;
-    for (int i = 0; i < job->n_paths && status == PLUMB_OK; i++)
-        status = model_open(job->paths[i], &how, &parents[i], e);
+    for (int i = 0; i < job.n_paths && status == PLUMB_OK; i++) {
+        status = model_open(job.paths[i], &how, &out->models[i], e);
+        out->n = i + 1;
+    }
+    merge_job_free(&job);
+    return status;
+}
+
+static void parents_close(struct parents *p)
+{
+    for (int i = 0; i < p->n; i++)
+        model_close(p->models[i]);
+}
+
+int frontier_with_model(const struct frontier_sweep *s, const struct frontier_traces *t,
+                        int (*use)(void *user, struct model *m, struct plumb_error *e), void *user,
+                        struct plumb_error *e)
+{
+    struct parents parents;
+    if (t->kind != FRONTIER_IS_MERGE)
+        return with_parent(s, t, use, user, e);
+    int status = parents_open(s, t->t, &parents, e);
+    if (status == PLUMB_OK)
+        status = with_merge(s, t, parents.models, use, user, e);
+    parents_close(&parents);
     return status;
 }
 
 int frontier_trace(const struct frontier_sweep *s, const struct frontier_plan *p,
                    struct plumb_error *e)
 {
-    struct model *parents[MERGE_MODELS_MOST] = {NULL};
-    struct merge_job first;
-    int status = frontier_job(&s->words, p->traces[0].t, &first, e);
-    if (status != PLUMB_OK)
-        return status;
-    status = open_parents(&first, parents, e);
+    struct parents parents;
+    int status = parents_open(s, p->traces[0].t, &parents, e);
     for (size_t i = 0; i < p->n && status == PLUMB_OK; i++) {
-        const struct frontier_traces *t = &p->traces[i];
-        struct merge_job job;
-        if (t->kind != FRONTIER_IS_MERGE) {
-            status = trace_parent(s, t, e);
-            continue;
-        }
-        status = frontier_job(&s->words, t->t, &job, e);
-        if (status == PLUMB_OK) {
-            status = trace_merge(s, t, &job, (const struct model *const *)parents, e);
-            merge_job_free(&job);
-        }
+        struct visit v = {s, &p->traces[i]};
+        status = v.t->kind == FRONTIER_IS_MERGE ? with_merge(s, v.t, parents.models, record, &v, e)
+                                                : with_parent(s, v.t, record, &v, e);
     }
-    for (int i = 0; i < first.n_paths; i++)
-        model_close(parents[i]);
-    merge_job_free(&first);
+    parents_close(&parents);
     return status;
 }

@@ -8,6 +8,7 @@
 #define MERGE_FRONTIER_TRACE_H
 
 #include "merge/frontier.h"
+#include "merge/frontier_diversity.h"
 #include "merge/job.h"
 #include "trace/run.h"
 
@@ -22,6 +23,9 @@ struct frontier_sweep {
     /* Told after each trace; may be null. */
     void (*traced)(void *user, const char *name, const struct question_set *questions,
                    const struct trace_run_report *report);
+    /* Null, or answers are sampled from every point as well; told after each point, may be null. */
+    const struct frontier_sampling *sampling;
+    void (*sampled)(void *user, const char *name, bool resumed, double seconds);
     void *user;
 };
 
@@ -34,7 +38,7 @@ struct frontier_plan {
 
 /* BASE and POST are always among them, each once. Where the method gives their very weights at 0 or 1 they are those points
    of the sweep, run from their own files; otherwise they stand beside it. Names: base, post and t-0.30 .safetensors, with
-   "test-" in front for the test questions. PLUMB_INPUT: no values, or one out of range. */
+   "test-" in front for the test questions, diversity-t-0.30.json. PLUMB_INPUT: no values, or one out of range. */
 int frontier_plan_create(const struct frontier_sweep *s, struct frontier_plan *out,
                          struct plumb_error *e);
 void frontier_plan_free(struct frontier_plan *p);
@@ -42,6 +46,11 @@ void frontier_plan_free(struct frontier_plan *p);
 /* Runs all of them; what is in the folder already is kept, and half of one goes on. PLUMB_NO: progress asked to stop. */
 int frontier_trace(const struct frontier_sweep *s, const struct frontier_plan *p,
                    struct plumb_error *e);
+
+/* Opens the model of one point, as it is run in the sweep, for `use`. */
+int frontier_with_model(const struct frontier_sweep *s, const struct frontier_traces *t,
+                        int (*use)(void *user, struct model *m, struct plumb_error *e), void *user,
+                        struct plumb_error *e);
 
 /* The job of one point, for writing it. Free with merge_job_free. */
 int frontier_job(const struct merge_words *words, double t, struct merge_job *out,
