@@ -106,12 +106,10 @@ void spectrum_attention_write(struct json_writer *w, const struct spectrum *s)
     json_write_end(w, ']');
 }
 
-int spectrum_state_write(const char *path, const char *key, const struct spectrum_item *items,
-                         size_t n, struct plumb_error *e)
+void spectrum_state_print(const char *key, const struct spectrum_item *items, size_t n,
+                          struct buffer *out)
 {
-    struct buffer text = BUFFER_EMPTY;
-    struct json_writer w = json_writer_start(&text, 0);
-    struct file_writer file;
+    struct json_writer w = json_writer_start(out, 0);
     json_write_object(&w);
     json_write_key(&w, "plumb_spectrum_state");
     json_write_string(&w, key);
@@ -121,6 +119,14 @@ int spectrum_state_write(const char *path, const char *key, const struct spectru
         spectrum_item_write(&w, &items[i]);
     json_write_end(&w, ']');
     json_write_end(&w, '}');
+}
+
+int spectrum_state_write(const char *path, const char *key, const struct spectrum_item *items,
+                         size_t n, struct plumb_error *e)
+{
+    struct buffer text = BUFFER_EMPTY;
+    struct file_writer file;
+    spectrum_state_print(key, items, n, &text);
     int status = text.failed ? error_memory(e, "the state of a spectrum") : PLUMB_OK;
     if (status == PLUMB_OK)
         status = file_writer_open(path, &file, e);
@@ -161,8 +167,8 @@ static bool read_item(struct json v, struct spectrum_item *out)
     if (module < 0 || !read_count(v, "layer", INT32_MAX, &layer) ||
         !read_count(v, "rows", INT32_MAX, &rows) ||
         !read_count(v, "columns", INT32_MAX, &columns) ||
-        !read_count(v, "triples", INT32_MAX, &triples) ||
-        !read_count(v, "energy_count", INT32_MAX, &count) ||
+        !read_count(v, "triples", rows < columns ? rows : columns, &triples) ||
+        !read_count(v, "energy_count", triples, &count) ||
         !read_count(v, "draws", SPECTRUM_DRAWS_MAX, &draws))
         return false;
     *out = (struct spectrum_item){.module = (enum spectrum_module)module,
@@ -187,27 +193,45 @@ static bool read_item(struct json v, struct spectrum_item *out)
     return true;
 }
 
-int spectrum_state_read(const char *path, const char *key, struct spectrum_item *items, size_t room,
-                        size_t *n, struct plumb_error *e)
+static int read_items(struct json root, const char *what, const char *key,
+                      struct spectrum_item *items, size_t room, size_t *n, struct plumb_error *e)
+{
+    if (!json_is_string(json_get(root, "plumb_spectrum_state"), key))
+        return error_set(e, PLUMB_INPUT,
+                         "%s is the state of another run (other models, rank, draws or seed); "
+                         "remove it, or name another file",
+                         what);
+    for (struct json_iterator i = json_each(json_get(root, "items")); json_next(&i) && *n < room;
+         ++*n)
+        if (!read_item(i.value, &items[*n]))
+            return error_set(e, PLUMB_INPUT, "%s: item %zu is no matrix; remove the file", what,
+                             *n + 1);
+    return PLUMB_OK;
+}
+
+int spectrum_state_parse(const char *text, size_t size, const char *what, const char *key,
+                         struct spectrum_item *items, size_t room, size_t *n, struct plumb_error *e)
 {
     struct json_document *document = NULL;
     *n = 0;
+    int status = json_parse(text, size, what, &document, e);
+    if (status == PLUMB_OK)
+        status = read_items(json_root(document), what, key, items, room, n, e);
+    json_close(document);
+    return status;
+}
+
+int spectrum_state_read(const char *path, const char *key, struct spectrum_item *items, size_t room,
+                        size_t *n, struct plumb_error *e)
+{
+    struct file_map text = {0};
+    *n = 0;
     if (!file_exists(path))
         return PLUMB_OK;
-    int status = json_open(path, &document, e);
-    if (status != PLUMB_OK)
-        return status;
-    const struct json root = json_root(document);
-    if (!json_is_string(json_get(root, "plumb_spectrum_state"), key))
-        status = error_set(e, PLUMB_INPUT,
-                           "%s is the state of another run (other models, rank, draws or seed); "
-                           "remove it, or name another file",
-                           path);
-    for (struct json_iterator i = json_each(json_get(root, "items"));
-         status == PLUMB_OK && json_next(&i) && *n < room; ++*n)
-        if (!read_item(i.value, &items[*n]))
-            status = error_set(e, PLUMB_INPUT, "%s: item %zu is no matrix; remove the file", path,
-                               *n + 1);
-    json_close(document);
+    int status = file_map_open(path, &text, e);
+    if (status == PLUMB_OK)
+        status =
+            spectrum_state_parse((const char *)text.data, text.size, path, key, items, room, n, e);
+    file_map_close(&text);
     return status;
 }
