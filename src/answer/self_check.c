@@ -291,13 +291,14 @@ static void choice_close(struct choice_tokens *t)
     head_destroy(t->head);
 }
 
-/* log sum exp of n logits, less the normaliser of the full vocabulary: the log of their probability. */
+/* log sum exp of n >= 1 logits, less the normaliser of the full vocabulary: the log of their probability. */
 static double log_mass(const float *z, size_t n, double normaliser)
 {
-    double largest = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++)
+    double largest = (double)z[0];
+    for (size_t i = 1; i < n; i++)
         largest = (double)z[i] > largest ? (double)z[i] : largest;
-    for (size_t i = 0; i < n; i++)
+    double sum = exp((double)z[0] - largest);
+    for (size_t i = 1; i < n; i++)
         sum += exp((double)z[i] - largest);
     return largest + log(sum) - normaliser;
 }
@@ -349,9 +350,14 @@ static int read_choices(struct check *c, enum self_check_ask ask, struct hand *h
     if (status == PLUMB_OK)
         status = head_summary(c->f, residual, n, normaliser, NULL, c->e);
     for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
-        const double all = (double)normaliser[i];
-        put_choice(ask, log_mass(z + i * k, t->first, all),
-                   log_mass(z + i * k + t->first, k - t->first, all), hands[i].out);
+        const double all = (double)normaliser[i], first = log_mass(z + i * k, t->first, all),
+                     second = log_mass(z + i * k + t->first, k - t->first, all);
+        if (!isfinite(first) || !isfinite(second))
+            status = error_set(c->e, PLUMB_INPUT,
+                               "question \"%.60s\": the model's logits are no numbers: its weights "
+                               "overflow in this precision, or the file is damaged",
+                               hands[i].item->question);
+        put_choice(ask, first, second, hands[i].out);
         put_cost(ask, &hands[i], 1, (size_t)items[i].n_tokens, prompt[i]);
     }
     mem_free(residual);
