@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "abstain/confidence.h"
+#include "answer/correctness.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -232,7 +233,7 @@ static int read_text(const struct answers_file *f, struct json object, const cha
 
 /* An array of texts, or of objects with a "text". */
 static int read_texts(const struct answers_file *f, struct json object, const char *key,
-                      const char *const **out, int *count)
+                      const char ***out, int *count)
 {
     const struct json v = json_get(object, key);
     const size_t n = json_kind(v) == JSON_ARRAY ? json_size(v) : 0;
@@ -259,10 +260,18 @@ static int read_texts(const struct answers_file *f, struct json object, const ch
     return PLUMB_OK;
 }
 
+/* An answer to a question with options is the option that it names: "B" is asked about by its text. */
+static const char *option_text(const struct self_check_item *q, const char *answer)
+{
+    const int option = q->n_choices > 0 ? option_letter(answer, q->choices, q->n_choices) : -1;
+    return option >= 0 ? q->choices[option] : answer;
+}
+
 static int read_item(const struct answers_file *f, const char *extra, bool listed,
                      struct self_check_item *out)
 {
     struct json_document *d = NULL;
+    const char **choices = NULL, **ideas = NULL;
     const char *text = extra ? extra : "{}";
     int status = json_parse(text, strlen(text), f->path, &d, f->e);
     if (status != PLUMB_OK)
@@ -273,12 +282,20 @@ static int read_item(const struct answers_file *f, const char *extra, bool liste
         status = read_text(f, object, "answer", true, &out->answer);
     if (status == PLUMB_OK)
         status = read_text(f, object, "context", false, &out->context);
-    if (status == PLUMB_OK && listed)
-        status = read_texts(f, object, "choices", &out->choices, &out->n_choices);
     if (status == PLUMB_OK)
-        status = read_texts(f, object, "samples", &out->ideas, &out->n_ideas);
+        status = read_texts(f, object, "choices", &choices, &out->n_choices);
+    out->choices = choices;
+    if (status == PLUMB_OK)
+        status = read_texts(f, object, "samples", &ideas, &out->n_ideas);
     json_close(d);
-    return status;
+    if (status != PLUMB_OK)
+        return status;
+    out->answer = option_text(out, out->answer);
+    for (int i = 0; i < out->n_ideas; i++)
+        ideas[i] = option_text(out, ideas[i]);
+    out->ideas = ideas;
+    out->n_choices = listed ? out->n_choices : 0;
+    return PLUMB_OK;
 }
 
 static int take_file(const struct confidence_file *c, const char *path, bool listed,

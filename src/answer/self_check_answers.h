@@ -38,7 +38,8 @@ int self_check_answers_trace(const char *questions, const char *trace,
                              const struct self_check_answers_options *o,
                              struct self_check_answers *out, struct plumb_error *e);
 /* A confidence file (abstain/confidence.h) whose questions have the members "question" and "answer"; "context", "choices" (an
-   array) and "samples" (an array of texts, or of objects with "text") are taken where they are there. */
+   array) and "samples" (an array of texts, or of objects with "text") are taken where they are there, as answers_file.h writes
+   them. Where there are choices, an answer or sample that names one ("B") becomes that option's text. */
 int self_check_answers_file(const char *path, const struct self_check_answers_options *o,
                             struct self_check_answers *out, struct plumb_error *e);
 

@@ -307,7 +307,7 @@ static const char answers_text[] =
     "[\"Ada\", {\"text\": \"Bob\"}]}\n"
     "{\"item\": \"00000000000000000000000000000002\", \"group\": \"g\", \"right\": false, "
     "\"confidence\": {\"agreement\": 0.5}, \"question\": \"Where?\", \"answer\": \"here\", "
-    "\"context\": \"There.\", \"choices\": [\"here\", \"there\"]}\n"
+    "\"context\": \"There.\", \"choices\": [\"here\", \"there\"], \"samples\": [\"B\", \"?\"]}\n"
     "{\"item\": \"00000000000000000000000000000003\", \"group\": \"g\", \"right\": null, "
     "\"confidence\": {\"agreement\": null}, \"question\": \"When?\", \"answer\": \"\"}\n";
 
@@ -326,6 +326,8 @@ static void a_file_of_answers_is_read_with_what_it_knows(void **state)
     assert_string_equal(a.items[0].ideas[1], "Bob");
     assert_string_equal(a.items[1].context, "There.");
     assert_int_equal(a.items[1].n_choices, 2);
+    assert_string_equal(a.items[1].ideas[0], "there"); /* the option that B names */
+    assert_string_equal(a.items[1].ideas[1], "?");
     assert_int_equal(a.right[0], 1);
     assert_int_equal(a.right[1], 0);
     assert_int_equal(a.right[2], -1);
