@@ -100,25 +100,32 @@ static bool show_attention(const struct spectrum *s)
         table_cell(t, isnan(a->temperature) ? "-" : "%.4f", a->temperature);
     }
     const bool printed = table_print(t, stdout);
-    if (s->attention[0].caution)
-        printf("note: %s\n", s->attention[0].caution);
+    if (s->attention[0].caution) {
+        char note[512];
+        snprintf(note, sizeof note, "note: %s", s->attention[0].caution);
+        options_wrap(note, 0, 0, stdout);
+    }
     return printed;
 }
 
 static int show_text(const struct spectrum *s, double seconds, struct plumb_error *e)
 {
-    char time[32];
+    char time[32], line[512];
     double change = 0;
     bool printed = true;
     for (size_t i = 0; i < s->n; i++)
         change += s->items[i].change / (double)s->n;
-    printf("%s against %s: %zu matrices in %s (%zu from an earlier run); |dW| / |W| is %.4g on "
-           "average\n",
-           s->post_name, s->base_name, s->n, human_seconds(seconds, time), s->resumed, change);
+    snprintf(line, sizeof line,
+             "%s against %s: %zu matrices in %s (%zu from an earlier run); |dW| / |W| is %.4g on "
+             "average",
+             s->post_name, s->base_name, s->n, human_seconds(seconds, time), s->resumed, change);
+    options_wrap(line, 0, 0, stdout);
+    snprintf(line, sizeof line,
+             "controls: %d draws each of a Gaussian and a permuted change of the same size, seed "
+             "%llu; only what lies beyond both is evidence",
+             s->draws, (unsigned long long)s->seed);
     if (s->draws > 0)
-        printf("controls: %d draws each of a Gaussian and a permuted change of the same size, seed "
-               "%llu; only what lies beyond both is evidence\n",
-               s->draws, (unsigned long long)s->seed);
+        options_wrap(line, 0, 0, stdout);
     for (int k = 0; k < SHOWN && printed; k++)
         printed = show_statistic(s, shown[k]);
     if (!printed || !show_attention(s))
