@@ -44,6 +44,8 @@ static const struct option_row options[] = {
      "probe: learn whether the answers in this trace or confidence file are right, by question"},
     {0, "question-alone", OPTION_FLAG, NULL, AT(question_alone),
      "probe: P(IK), from the hidden states alone, without the numbers of the answer"},
+    {0, "common", OPTION_FLAG, NULL, AT(common_questions),
+     "compare: measure every source on the questions that all of them have"},
     {0, "apply", OPTION_TEXT, "PROBE", AT(apply), "probe: let a stored probe judge the trace"},
     {0, "confidence", OPTION_TEXT, "FILE", AT(confidence),
      "probe: write the confidence of every question, for compare and combine"},
@@ -125,11 +127,13 @@ static int act(const struct abstain_options *o, const struct operands *w, struct
         return abstain_apply(o, w->words[1], w->words[2], e);
     if (strcmp(word, "probe") == 0 && w->count == 2)
         return abstain_probe(o, w->words[1], e);
+    if (strcmp(word, "combine") == 0 && w->count >= 2)
+        return abstain_combine(o, w->words + 1, w->count - 1, e);
     if (strcmp(word, "compare") == 0 && w->count >= 2)
         return abstain_compare(o, w->words + 1, w->count - 1, e);
     return error_set(e, PLUMB_INPUT,
                      "'%.40s' with %d files; expected fit TRACE, apply CALIBRATION TRACE, "
-                     "probe TRACE or compare TRACE...",
+                     "probe TRACE, compare FILE... or combine FILE...",
                      word, w->count - 1);
 }
 

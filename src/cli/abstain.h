@@ -14,7 +14,7 @@ struct abstain_options {
     double target_error, delta, caveat_error, split_grid, alpha;
     size_t seed;
     int method, words, folds, threads, kind, split;
-    bool by_class, guess, force, json, question_alone;
+    bool by_class, guess, force, json, question_alone, common_questions;
 };
 
 /* A file of recorded answers, through a calibration where there is one. */
@@ -35,6 +35,7 @@ int abstain_fit(const struct abstain_options *o, const char *trace, struct plumb
 int abstain_apply(const struct abstain_options *o, const char *calibration, const char *trace,
                   struct plumb_error *e);
 int abstain_probe(const struct abstain_options *o, const char *trace, struct plumb_error *e);
-int abstain_compare(const struct abstain_options *o, char **traces, int n, struct plumb_error *e);
+int abstain_combine(const struct abstain_options *o, char **files, int n, struct plumb_error *e);
+int abstain_compare(const struct abstain_options *o, char **files, int n, struct plumb_error *e);
 
 #endif

@@ -5,68 +5,11 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/memory.h"
 #include "report/markup.h"
 #include "report/page.h"
-
-/* Risk against coverage of one source: a point where the confidence changes, the most confident first. */
-struct source_curve {
-    size_t n;
-    double *coverage, *risk, *threshold; /* `coverage` owns all three */
-};
-
-struct answer {
-    double confidence;
-    uint8_t wrong;
-};
-
-static int falling(const void *a, const void *b)
-{
-    const double x = ((const struct answer *)a)->confidence,
-                 y = ((const struct answer *)b)->confidence;
-    return (x < y) - (x > y);
-}
-
-static bool curve_fill(struct source_curve *c, const struct signals *s, enum signal which)
-{
-    const size_t n = s->labelled;
-    size_t at = 0, wrong = 0;
-    struct answer *row = mem_array(n, sizeof *row);
-    *c = (struct source_curve){.coverage = mem_array(n, 3 * sizeof *c->coverage)};
-    if (!row || !c->coverage) {
-        mem_free(row);
-        mem_free(c->coverage);
-        c->coverage = NULL;
-        return false;
-    }
-    c->risk = c->coverage + n;
-    c->threshold = c->risk + n;
-    for (size_t i = 0; i < s->n; i++)
-        if (s->right[i] >= 0)
-            row[at++] = (struct answer){s->value[which][i], s->right[i] == 0};
-    qsort(row, n, sizeof *row, falling);
-    for (size_t i = 0; i < n; i++) {
-        wrong += row[i].wrong;
-        if (i + 1 < n && row[i + 1].confidence >= row[i].confidence)
-            continue;
-        c->coverage[c->n] = (double)(i + 1) / (double)n;
-        c->risk[c->n] = (double)wrong / (double)(i + 1);
-        c->threshold[c->n++] = row[i].confidence;
-    }
-    mem_free(row);
-    return true;
-}
-
-/* The last point with coverage at most `share`. */
-static size_t curve_at(const struct source_curve *c, double share)
-{
-    size_t i = 0;
-    while (i + 1 < c->n && c->coverage[i + 1] <= share + 1e-12)
-        i++;
-    return i;
-}
+#include "report/risk_curve.h"
 
 static void add_provenance(struct page *p, const struct abstain_page *in)
 {
@@ -102,7 +45,7 @@ static void chapter_guarantee(struct page *p, const struct abstain_page *in)
 static const double shares[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
 enum { SHARES = sizeof shares / sizeof *shares };
 
-static struct grid *coverage_table(const struct source_curve *c)
+static struct grid *coverage_table(const struct risk_curve *c)
 {
     struct grid *t = grid_create("Error among the answered, by the share that is answered");
     grid_column(t, "coverage up to", GRID_TEXT);
@@ -114,7 +57,7 @@ static struct grid *coverage_table(const struct source_curve *c)
         grid_text(t, number_percent(shares[k], 0, text));
         for (int w = 0; w < SIGNALS; w++)
             if (c[w].n)
-                grid_number(t, c[w].risk[curve_at(&c[w], shares[k])], 4);
+                grid_number(t, c[w].risk[risk_curve_at(&c[w], shares[k])], 4);
     }
     return t;
 }
@@ -126,8 +69,7 @@ static struct axis percent(const char *label, double high)
     return a;
 }
 
-static void draw_coverage(struct page *p, const struct abstain_page *in,
-                          const struct source_curve *c)
+static void draw_coverage(struct page *p, const struct abstain_page *in, const struct risk_curve *c)
 {
     const struct risk_choice *choice = &in->threshold->choice;
     struct grid *t = coverage_table(c);
@@ -159,7 +101,7 @@ static void draw_coverage(struct page *p, const struct abstain_page *in,
     grid_destroy(t);
 }
 
-static struct grid *threshold_table(const struct source_curve *c)
+static struct grid *threshold_table(const struct risk_curve *c)
 {
     struct grid *t = grid_create("Refusal and error rate at each threshold of the confidence");
     grid_column(t, "coverage up to", GRID_TEXT);
@@ -168,7 +110,7 @@ static struct grid *threshold_table(const struct source_curve *c)
     grid_column(t, "error rate", GRID_NUMBER);
     for (int k = 0; k < SHARES; k++) {
         char text[NUMBER_TEXT];
-        const size_t i = curve_at(c, shares[k]);
+        const size_t i = risk_curve_at(c, shares[k]);
         grid_text(t, number_percent(shares[k], 0, text));
         grid_number(t, c->threshold[i], 4);
         grid_number(t, 1 - c->coverage[i], 4);
@@ -178,7 +120,7 @@ static struct grid *threshold_table(const struct source_curve *c)
 }
 
 static void draw_threshold(struct page *p, const struct abstain_page *in,
-                           const struct source_curve *c)
+                           const struct risk_curve *c)
 {
     const struct risk_choice *choice = &in->threshold->choice;
     struct grid *t = threshold_table(c);
@@ -211,11 +153,12 @@ static void draw_threshold(struct page *p, const struct abstain_page *in,
 
 static void chapter_curves(struct page *p, const struct abstain_page *in)
 {
-    struct source_curve c[SIGNALS] = {0};
+    struct risk_curve c[SIGNALS] = {0};
     bool good = true;
     for (int w = 0; good && w < SIGNALS; w++)
         if (in->signals->value[w])
-            good = curve_fill(&c[w], in->signals, (enum signal)w);
+            good =
+                risk_curve_fill(&c[w], in->signals->value[w], in->signals->right, in->signals->n);
     page_chapter(p, "curves", "Answering only when confident");
     page_text(p, "All labelled questions are drawn, also those that only gave the thresholds to "
                  "try. The curves describe these questions; the guarantee above is what holds for "
@@ -229,7 +172,7 @@ static void chapter_curves(struct page *p, const struct abstain_page *in)
         page_fail(p);
     }
     for (int w = 0; w < SIGNALS; w++)
-        mem_free(c[w].coverage);
+        risk_curve_free(&c[w]);
 }
 
 int abstain_page_write(const struct abstain_page *in, const char *path, struct plumb_error *e)
