@@ -607,6 +607,16 @@ static char *partial_path(const char *path)
     return out;
 }
 
+bool self_check_is_in(struct model *m, const struct self_check_answers *answers,
+                      const struct self_check_options *o, const char *path,
+                      struct confidence_file *out)
+{
+    struct plumb_error ignored;
+    struct recording r = {.m = m, .answers = answers, .o = o, .path = path, .e = &ignored};
+    *out = (struct confidence_file){0};
+    return make_key(&r) == PLUMB_OK && is_finished(&r, out);
+}
+
 int self_check_record(struct model *m, const struct self_check_answers *answers,
                       const struct self_check_options *o, const char *path, const char *trace,
                       struct confidence_file *out, struct self_check_record_report *report,

@@ -34,4 +34,9 @@ int self_check_record(struct model *m, const struct self_check_answers *answers,
                       struct confidence_file *out, struct self_check_record_report *report,
                       struct plumb_error *e);
 
+/* Does the confidence file at `path` hold the self-checks that this call would make? Then *out is its content, to be freed. */
+bool self_check_is_in(struct model *m, const struct self_check_answers *answers,
+                      const struct self_check_options *o, const char *path,
+                      struct confidence_file *out);
+
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "answer/self_check.h"
+#include "answer/self_check_join.h"
 #include "base/buffer.h"
 #include "cli/progress_line.h"
 #include "cli/verb.h"
@@ -19,7 +19,8 @@ static const struct option_row options[] = {
     {0, "confidence", OPTION_TEXT, "LIST", AT(sources),
      "comma-separated, or all: agreement, entropy, fsd, support, semantic-entropy, "
      "cluster-entropy, semantic-support, likelihood, token-entropy, capability; the default is all "
-     "but capability, which needs the right answers"},
+     "but capability, which needs the right answers. Also, by name alone, those of plumb abstain "
+     "check: p-true, judge and so on"},
     {0, "answer", OPTION_CHOICE, "greedy|majority", AT(given),
      "the answer given: the most likely text, or what most samples say"},
     {0, "clusters", OPTION_CHOICE, "string|entailment|embedding", AT(clusters),
@@ -66,27 +67,30 @@ static const struct option_row options[] = {
 
 static int unknown_source(const char *name, size_t n, struct plumb_error *e)
 {
-    bool of_self_check[SELF_CHECKS];
-    struct plumb_error ignored = {0};
-    char word[32];
-    snprintf(word, sizeof word, "%.*s", n < 31 ? (int)n : 31, name);
-    if (self_check_parse(word, of_self_check, &ignored) == PLUMB_OK)
-        return error_set(e, PLUMB_INPUT,
-                         "--confidence %s: asks the model about its answers; first let it answer, "
-                         "then: plumb abstain check MODEL --answers FILE --sources %s",
-                         word, word);
     struct buffer known = BUFFER_EMPTY;
     for (int s = 0; s < ANSWER_SOURCES; s++)
-        buffer_printf(&known, "%s%s", s ? ", " : "", answer_source(s)->name);
-    const int status = error_set(e, PLUMB_INPUT, "--confidence: no \"%s\"; there are %s, and all",
-                                 word, buffer_string(&known));
+        buffer_printf(&known, "%s, ", answer_source((enum answer_source)s)->name);
+    for (int s = 0; s < SELF_CHECKS; s++)
+        buffer_printf(&known, "%s, ", self_check_name((enum self_check)s));
+    const int status = error_set(e, PLUMB_INPUT, "--confidence: no \"%.*s\"; there are %sand all",
+                                 n < 31 ? (int)n : 31, name, buffer_string(&known));
     buffer_free(&known);
     return status;
 }
 
-/* Without a list: what can be had. */
+static int self_check_find(const char *name, size_t n)
+{
+    for (int s = 0; s < SELF_CHECKS; s++) {
+        const char *known = self_check_name((enum self_check)s);
+        if (strlen(known) == n && memcmp(known, name, n) == 0)
+            return s;
+    }
+    return -1;
+}
+
+/* Without a list: what can be had from the samples. `all` is of the samples, too. */
 static int take_sources(const char *list, int samples, bool wanted[ANSWER_SOURCES],
-                        struct plumb_error *e)
+                        bool checks[SELF_CHECKS], struct plumb_error *e)
 {
     const bool all = list && strcmp(list, "all") == 0;
     for (int s = 0; s < ANSWER_SOURCES; s++)
@@ -94,19 +98,47 @@ static int take_sources(const char *list, int samples, bool wanted[ANSWER_SOURCE
             all || (!list && s != SOURCE_CAPABILITY && (samples > 0 || !answer_source(s)->samples));
     for (const char *at = list; at && !all;) {
         const size_t n = strcspn(at, ",");
-        const int s = answer_source_find(at, n);
-        if (s < 0)
+        const int s = answer_source_find(at, n), check = self_check_find(at, n);
+        if (s < 0 && check < 0)
             return unknown_source(at, n, e);
-        wanted[s] = true;
+        if (s >= 0)
+            wanted[s] = true;
+        else
+            checks[check] = true;
         at = at[n] ? at + n + 1 : NULL;
     }
+    bool any = false;
+    for (int s = 0; s < ANSWER_SOURCES; s++)
+        any = any || wanted[s];
+    if (!any) /* only self-checks: the answer's own likelihood costs nothing */
+        wanted[SOURCE_LIKELIHOOD] = true;
     return PLUMB_OK;
 }
 
 /* ---- the verb ---------------------------------------------------------------------------------- */
 
+/* Asks about the answers too, where that is wanted. */
+static int check_answers(struct model *m, const struct answer_options *o,
+                         const bool checks[SELF_CHECKS], const struct progress *progress,
+                         struct confidence_file *file, struct plumb_error *e)
+{
+    static const enum self_check_template templates[] = {[ANSWER_AUTO] = SELF_CHECK_AUTO,
+                                                         [ANSWER_PLAIN] = SELF_CHECK_PLAIN,
+                                                         [ANSWER_CHAT] = SELF_CHECK_CHAT};
+    struct self_check_options how = self_check_options_default();
+    bool any = false;
+    for (int s = 0; s < SELF_CHECKS; s++)
+        any = any || checks[s];
+    if (!any)
+        return PLUMB_OK;
+    memcpy(how.wanted, checks, sizeof how.wanted);
+    how.template = templates[o->template];
+    how.progress = progress;
+    return self_check_join(m, &how, o->output, file, e);
+}
+
 static int set_options(const struct answer_options *o, struct answers_options *out,
-                       struct plumb_error *e)
+                       bool checks[SELF_CHECKS], struct plumb_error *e)
 {
     *out = answers_options_default();
     struct sampled_options *s = &out->sampled;
@@ -136,7 +168,7 @@ static int set_options(const struct answer_options *o, struct answers_options *o
         return error_set(e, PLUMB_INPUT, "--correct command: say which with --judge-command");
     if (!o->output)
         return error_set(e, PLUMB_INPUT, "where to? Give a file with -o");
-    return take_sources(o->sources, o->samples, out->sources, e);
+    return take_sources(o->sources, o->samples, out->sources, checks, e);
 }
 
 static int check_shots(const struct free_form_set *questions, const struct free_form_set *shots,
@@ -161,7 +193,8 @@ static int answer(const char *model, const char *path, const struct answer_optio
     struct answers_report report = {0};
     struct model *m = NULL;
     struct progress_line line;
-    int status = set_options(o, &what, e);
+    bool checks[SELF_CHECKS] = {false};
+    int status = set_options(o, &what, checks, e);
     if (status != PLUMB_OK)
         return status;
     progress_line_start(&line, o->common.quiet);
@@ -179,6 +212,8 @@ static int answer(const char *model, const char *path, const struct answer_optio
         status = model_open(model, &how, &m, e);
     if (status == PLUMB_OK)
         status = answers_record(m, &questions, &what, o->output, &file, &report, e);
+    if (status == PLUMB_OK)
+        status = check_answers(m, o, checks, &line.progress, &file, e);
     progress_line_end(&line);
     if (status == PLUMB_OK)
         status = o->json ? answer_show_json(o, &file, &report) : answer_show(o, &file, &report);

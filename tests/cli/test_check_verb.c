@@ -123,6 +123,36 @@ static void p_true_of_a_pair_is_fitted_without_labels(void **state)
     assert_int_equal(shell("$P fit --base $D/own.trace --post $D/post-two.trace -o $D/x.json"), 2);
 }
 
+/* In one command: the model answers, is asked about its answers, and both stand in one file; a letter is asked about as the
+   option that it names. */
+static void an_answer_brings_its_self_check_along(void **state)
+{
+    (void)state;
+    struct confidence_file f;
+    struct plumb_error e = {0};
+    char path[128];
+    must("$P answer \"$PLUMB_DEMO\"/post $D/q.jsonl --limit 6 --samples 2 --confidence "
+         "agreement,p-true -o $D/both.jsonl && cp $D/both.jsonl $D/once.jsonl");
+    says("p-true");
+    must("$P answer \"$PLUMB_DEMO\"/post $D/q.jsonl --limit 6 --samples 2 --confidence "
+         "agreement,p-true -o $D/both.jsonl && cmp $D/both.jsonl $D/once.jsonl");
+    must("$P abstain check \"$PLUMB_DEMO\"/post --answers $D/both.jsonl -o $D/apart.jsonl");
+    snprintf(path, sizeof path, "%s/both.jsonl", folder);
+    if (confidence_read(path, &f, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    assert_int_equal(f.n_sources, 2);
+    struct confidence_file apart;
+    snprintf(path, sizeof path, "%s/apart.jsonl", folder);
+    if (confidence_read(path, &apart, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    for (size_t i = 0; i < f.n; i++) {
+        assert_memory_equal(&f.value[1][i], &apart.value[0][i], sizeof(double));
+        assert_non_null(strstr(f.extra[i], "\"samples\": "));
+    }
+    confidence_free(&f);
+    confidence_free(&apart);
+}
+
 static void what_is_missing_is_said(void **state)
 {
     (void)state;
@@ -162,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_table_and_a_confidence_file_come_out),
         cmocka_unit_test(json_says_the_same),
         cmocka_unit_test(p_true_of_a_pair_is_fitted_without_labels),
+        cmocka_unit_test(an_answer_brings_its_self_check_along),
         cmocka_unit_test(what_is_missing_is_said),
         cmocka_unit_test(two_words_have_their_own_help),
     };
