@@ -93,7 +93,7 @@ bool steer_table_print(const struct steer_outcome *o, FILE *to)
     char fit[32], judged[32], seconds[32];
     const char *model = model_name(o->model);
     output_visible(&name, model, strlen(model));
-    fprintf(to, "%s%s%s: chosen on %s questions of %s, judged on %s of %s, in %s\n",
+    fprintf(to, "%s%s%s: chosen on %s questions of \"%s\", judged on %s of \"%s\", in %s\n",
             style_on(to, STYLE_BOLD), buffer_string(&name), style_off(to),
             human_grouped(o->search->n_fit, fit), o->task,
             human_grouped(o->search->n_judged, judged), o->judged_on,

@@ -94,6 +94,7 @@ static void drop_judged(struct steer_split *s, const struct question_set *task)
     for (size_t i = 0; i < s->n_fit; i++)
         if (part_of(s, &task->items[s->fit[i]].hash) == CHOOSES)
             s->fit[kept++] = s->fit[i];
+    s->in_both = s->n_fit - kept;
     s->n_fit = kept;
 }
 
@@ -128,12 +129,11 @@ int steer_split_create(const struct question_set *task, const struct question_se
                           (test ? test->count - out->n_judge : 0);
         drop_judged(out, task);
         if (out->n_fit < 2 || out->n_judge < 2)
-            status =
-                error_set(e, PLUMB_INPUT,
-                          "%zu questions with an answer to choose on and %zu to judge on; "
-                          "expected two or more of each: give more questions, another --split, "
-                          "or others to judge on with --test",
-                          out->n_fit, out->n_judge);
+            status = error_set(e, PLUMB_INPUT,
+                               "%zu questions with an answer to choose on, without %zu that judge "
+                               "as well, and %zu to judge on; expected two or more of each: give "
+                               "more questions, another --split, or others to judge on with --test",
+                               out->n_fit, out->in_both, out->n_judge);
     }
     if (status != PLUMB_OK)
         steer_split_free(out);

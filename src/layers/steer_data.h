@@ -18,6 +18,7 @@ struct steer_split {
     size_t *fit, *judge; /* [n_fit], [n_judge] rising */
     size_t n_fit, n_judge;
     size_t unlabelled;        /* left out */
+    size_t in_both;           /* stand in both parts: they judge */
     struct hash_table *parts; /* question hash -> 0 chooses, 1 judges; the keys are the sets' */
 };
 

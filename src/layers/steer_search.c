@@ -176,7 +176,8 @@ static int choose_temperatures(struct chooser *c, const float *as_is, struct plu
         status = consider(c, &x, STEER_NLL, as_is, t.tau, e);
     }
     for (int i = 1; i < TEMPERATURES && status == PLUMB_OK; i++) {
-        const double step = (i + 1) / 2 * (i % 2 ? 1.0 : -1.0) / (TEMPERATURES / 2);
+        const int steps = (i + 1) / 2, away = i % 2 ? steps : -steps; /* 1, -1, 2, -2, ... */
+        const double step = away / (0.5 * (TEMPERATURES - 1));
         const struct setting x = {
             .kind = STEER_TEMPERATURE_ECE, .layer = -1, .strength = exp(step * log(20))};
         status = consider(c, &x, STEER_ECE, as_is, x.strength, e);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -15,9 +16,11 @@
 #include "base/random.h"
 #include "golden.h"
 #include "model/config.h"
+#include "model/generate.h"
 #include "model/gguf.h"
 #include "model/safetensors_write.h"
 #include "model/steering.h"
+#include "model/tokenizer.h"
 #include "model/weights.h"
 #include "refusal.h"
 #include "temporary_folder.h"
@@ -284,7 +287,7 @@ static void a_run_from_the_last_layer_is_the_addition(void **state)
     const int last = (int)s.layers;
     struct steering steering = make_steering(&s, &last, 1, 1);
     const struct forward_item item = {.tokens = s.tokens[0], .n_tokens = 1, .n_wanted = 1};
-    float x[512], out[512];
+    float x[512] = {0}, out[512] = {0};
     for (size_t j = 0; j < s.d; j++)
         x[j] = (float)j;
     forward_steer(s.f, &steering);
@@ -599,6 +602,74 @@ static void a_control_vector_has_the_bytes_that_llama_cpp_reads(void **state)
     steering_free(&s);
 }
 
+/* Two prompts that begin alike, drawn twice each: every text is what whole runs of it say, steered from its prompt's last token
+   on. */
+static void generated_texts_are_steered_from_the_last_token_of_the_prompt(void **state)
+{
+    (void)state;
+    static const char *const prompts[] = {"The province of the large country in the north",
+                                          "The province of the large country in the south"};
+    enum { PROMPTS = 2, NEW = 8 };
+    struct setting s;
+    struct plumb_error e = {0};
+    struct model_options how = model_options_default();
+    struct generate_options o = generate_options_default();
+    struct token_list tokens[PROMPTS] = {{0}};
+    struct generate_prompt inputs[PROMPTS];
+    struct generated plain[PROMPTS], steered[PROMPTS];
+    struct token_logprob top;
+    char *path = file_join(getenv("PLUMB_TEST_GOLDEN"), "../../demo/base");
+    how.threads = 2;
+    expect_ok(model_open(path, &how, &s.m, &e), &e);
+    expect_ok(forward_create(s.m, &s.f, &e), &e);
+    s.layers = (size_t)model_config(s.m)->n_layers;
+    s.d = (size_t)model_config(s.m)->hidden;
+    s.v = (size_t)model_config(s.m)->vocabulary;
+    for (int i = 0; i < PROMPTS; i++) {
+        expect_ok(tokenizer_encode(model_tokenizer(s.m), prompts[i], strlen(prompts[i]),
+                                   (struct tokenizer_options){.add_special = true}, &tokens[i], &e),
+                  &e);
+        inputs[i] = (struct generate_prompt){tokens[i].ids, tokens[i].count};
+    }
+    const int layer = 5;
+    struct steering steering = make_steering(&s, &layer, 1, 8);
+    o.max_tokens = NEW;
+    expect_ok(generate(s.m, inputs, PROMPTS, &o, NULL, plain, &e), &e);
+    o.steering = &steering;
+    expect_ok(generate(s.m, inputs, PROMPTS, &o, NULL, steered, &e), &e);
+    float *row = mem_array(s.d, sizeof *row), *logits = mem_array(s.v, sizeof *logits);
+    assert_true(row && logits);
+    forward_steer(s.f, &steering);
+    bool differs = false;
+    for (int i = 0; i < PROMPTS; i++) {
+        int32_t text[64];
+        const int n = (int)tokens[i].count;
+        assert_true(n + NEW <= 64);
+        memcpy(text, tokens[i].ids, (size_t)n * sizeof *text);
+        for (size_t t = 0; t < steered[i].n; t++) {
+            const struct forward_item item = {
+                .tokens = text, .n_tokens = n + (int)t, .n_wanted = 1, .n_answering = 1 + (int)t};
+            expect_ok(forward_run(s.f, &item, 1, NULL, NULL, row, &e), &e);
+            expect_ok(head_logits(s.f, row, 1, logits, &e), &e);
+            sampler_top(logits, s.v, 1, &top);
+            assert_int_equal(steered[i].tokens[t], top.id);
+            assert_memory_equal(&steered[i].logprobs[t], &top.logprob, sizeof top.logprob);
+            text[n + (int)t] = top.id;
+        }
+        differs = differs || steered[i].n != plain[i].n ||
+                  memcmp(steered[i].logprobs, plain[i].logprobs, plain[i].n * sizeof(float)) != 0;
+        token_list_free(&tokens[i]);
+    }
+    assert_true(differs);
+    generated_free(plain, PROMPTS);
+    generated_free(steered, PROMPTS);
+    mem_free(row);
+    mem_free(logits);
+    mem_free(path);
+    steering_free(&steering);
+    setting_close(&s);
+}
+
 static void failed_allocations_are_errors(void **state)
 {
     (void)state;
@@ -641,6 +712,7 @@ int main(void)
         cmocka_unit_test(a_direction_of_another_model_is_refused),
         cmocka_unit_test(files_that_are_no_directions_are_refused),
         cmocka_unit_test(a_control_vector_has_the_bytes_that_llama_cpp_reads),
+        cmocka_unit_test(generated_texts_are_steered_from_the_last_token_of_the_prompt),
         cmocka_unit_test(failed_allocations_are_errors),
     };
     return cmocka_run_group_tests(tests, temporary_folder_create, temporary_folder_remove);
