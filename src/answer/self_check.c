@@ -60,16 +60,14 @@ static const struct {
     enum self_check_ask ask;
 } sources[SELF_CHECKS] = {
     [SELF_CHECK_P_TRUE] = {"p-true", "P(True)", ASK_P_TRUE},
-    [SELF_CHECK_P_TRUE_RAW] = {"p-true-raw", "P(True), raw", ASK_P_TRUE},
-    [SELF_CHECK_P_IK_PROMPTED] = {"p-ik-prompted", "P(IK), asked", ASK_P_IK},
-    [SELF_CHECK_VERBALISED] = {"verbalised-1s", "verbalised, one step", ASK_VERBALISED},
-    [SELF_CHECK_VERBALISED_TOP_K] = {"verbalised-topk", "verbalised, top-k", ASK_VERBALISED_TOP_K},
-    [SELF_CHECK_LINGUISTIC] = {"linguistic", "in words", ASK_LINGUISTIC},
-    [SELF_CHECK_VERBALISED_TWICE] = {"verbalised-2s", "verbalised, two steps",
-                                     ASK_VERBALISED_TWICE},
-    [SELF_CHECK_VERBALISED_REASON] = {"verbalised-2s-cot", "verbalised, after reasoning",
-                                      ASK_VERBALISED_REASON},
-    [SELF_CHECK_JUDGE] = {"judge", "P(True) of its reasoning", ASK_JUDGE},
+    [SELF_CHECK_P_TRUE_RAW] = {"p-true-raw", "P(True) raw", ASK_P_TRUE},
+    [SELF_CHECK_P_IK_PROMPTED] = {"p-ik-prompted", "P(IK) asked", ASK_P_IK},
+    [SELF_CHECK_VERBALISED] = {"verbalised-1s", "said, 1 step", ASK_VERBALISED},
+    [SELF_CHECK_VERBALISED_TOP_K] = {"verbalised-topk", "said, top-k", ASK_VERBALISED_TOP_K},
+    [SELF_CHECK_LINGUISTIC] = {"linguistic", "said in words", ASK_LINGUISTIC},
+    [SELF_CHECK_VERBALISED_TWICE] = {"verbalised-2s", "said, 2 steps", ASK_VERBALISED_TWICE},
+    [SELF_CHECK_VERBALISED_REASON] = {"verbalised-2s-cot", "said, thought", ASK_VERBALISED_REASON},
+    [SELF_CHECK_JUDGE] = {"judge", "P(True) judge", ASK_JUDGE},
 };
 
 const char *self_check_name(enum self_check s)

@@ -38,8 +38,9 @@ enum self_check {
     SELF_CHECK_JUDGE,             /* p(A) / (p(A) + p(B)) over its own reasoning and the answer */
     SELF_CHECKS
 };
-const char *self_check_name(enum self_check s);  /* "p-true", "verbalised-1s" */
-const char *self_check_words(enum self_check s); /* "P(True)", for people */
+const char *self_check_name(enum self_check s); /* "p-true", "verbalised-1s" */
+const char *self_check_words(
+    enum self_check s); /* "P(True)", for people: 13 columns at most, as tables have */
 /* Comma-separated names, or "all". PLUMB_INPUT names the unknown one and the known ones. */
 int self_check_parse(const char *names, bool wanted[SELF_CHECKS], struct plumb_error *e);
 
