@@ -56,7 +56,7 @@ static const struct option_row options[] = {
     {0, "format", OPTION_CHOICE, "llama.cpp", AT(format), "export: the only one"},
     {0, "threads", OPTION_INT, "N", AT(threads),
      "0, the default: as many as there are; the result does not depend on it"},
-    {0, "json", OPTION_FLAG, NULL, AT(json), "fit: one JSON document"},
+    {0, "json", OPTION_FLAG, NULL, AT(json), "fit, show: one JSON document"},
     {0},
 };
 
@@ -84,11 +84,14 @@ static int act(const struct steer_options *o, const struct operands *w, struct p
     const char *word = w->words[0];
     if (strcmp(word, "fit") == 0 && w->count >= 2)
         return steer_fit(o, w->words + 1, w->count - 1, e);
+    if (strcmp(word, "show") == 0 && w->count == 2)
+        return steer_show(o, w->words[1], e);
     if (strcmp(word, "export") == 0 && w->count == 2)
         return steer_export(o, w->words[1], e);
-    return error_set(e, PLUMB_INPUT,
-                     "'%.40s' with %d files; expected fit TRACE... or export DIRECTION", word,
-                     w->count - 1);
+    return error_set(
+        e, PLUMB_INPUT,
+        "'%.40s' with %d files; expected fit TRACE..., show DIRECTION or export DIRECTION", word,
+        w->count - 1);
 }
 
 static int run(int argc, char **argv)
@@ -114,7 +117,7 @@ static int run(int argc, char **argv)
 
 static const char *const synopses[] = {
     "fit TRACE... --model MODEL --task QUESTIONS [options] [-o DIRECTION]",
-    "export DIRECTION -o FILE.gguf", NULL};
+    "show DIRECTION [--json]", "export DIRECTION -o FILE.gguf", NULL};
 static const char *const examples[][2] = {
     {"plumb trace demo/post demo/test.jsonl --hidden all -o post.trace", "first: hidden states"},
     {"plumb steer fit post.trace --model demo/post --task demo/test.jsonl --split 0.33 -o "
@@ -136,7 +139,8 @@ const struct verb verb_steer = {
         "more than 0.2 points of accuracy, and judges on the others. Random directions, feature "
         "clipping and temperature alone go through the same search and stand in the same table; a "
         "sentence says whether the best direction beats temperature alone.\n"
-        "plumb trace --steer and plumb generate --steer apply what was written; export writes a "
+        "plumb trace --steer and plumb generate --steer apply what was written; show says what a "
+        "direction does and whose it is; export writes a "
         "control vector for llama.cpp.\n"
         "Exit status 1: nothing to write, for no setting lowered the error on the part that "
         "chose.",

@@ -34,6 +34,7 @@ int steer_table_json(const struct steer_outcome *o);
 
 /* Each returns the exit status. PLUMB_NO with a message: nothing to write. */
 int steer_fit(const struct steer_options *o, char **traces, int n, struct plumb_error *e);
+int steer_show(const struct steer_options *o, const char *direction, struct plumb_error *e);
 int steer_export(const struct steer_options *o, const char *direction, struct plumb_error *e);
 
 #endif

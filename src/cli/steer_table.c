@@ -161,6 +161,7 @@ static void write_row(const struct steer_row *row, struct result *r)
     write_values(r, "fitted", row->fitted);
     write_values(r, "judged", row->judged);
     write_measured(r, "ece_less_as_is", &row->less_as_is);
+    write_measured(r, "ece_less_random", &row->less_random);
     write_measured(r, "ece_less_temperature", &row->less_temperature[0]);
     write_measured(r, "ece_less_temperature_by_ece", &row->less_temperature[1]);
     json_write_end(&r->json, '}');

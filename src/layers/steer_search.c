@@ -235,6 +235,9 @@ static int judge_rows(const struct court *c, struct plumb_error *e)
         if (status == PLUMB_OK)
             status =
                 steer_compare(l, mine, c->temperature[k], as_is, 1, &c->how, &row->less_as_is, e);
+        if (status == PLUMB_OK)
+            status = steer_compare(l, mine, c->temperature[k], c->logits[STEER_RANDOM], 1, &c->how,
+                                   &row->less_random, e);
         for (int r = 0; r < 2 && status == PLUMB_OK; r++)
             status =
                 steer_compare(l, mine, c->temperature[k], c->logits[rivals[r]],

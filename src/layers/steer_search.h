@@ -81,6 +81,7 @@ struct steer_row {
     struct steer_measured fitted[STEER_VALUES]; /* on the part that chose; no intervals */
     struct steer_measured judged[STEER_VALUES];
     struct steer_measured less_as_is;          /* ECE less that of the model as it is */
+    struct steer_measured less_random;         /* ECE less that of the chosen random direction */
     struct steer_measured less_temperature[2]; /* ECE less that of temperature by NLL, and by ECE */
 };
 

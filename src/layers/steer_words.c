@@ -124,12 +124,17 @@ void steer_verdict_words(const struct steer_search *s, struct buffer *out)
     buffer_printf(out, "). On the %zu others its ECE is %.3f, ", s->n_judged,
                   best->judged[STEER_ECE].value);
     say_difference(out, &best->less_as_is);
-    buffer_puts(out, " against the model as it is.");
+    buffer_printf(out, " against the model as it is; its accuracy is %.3f, that of the model %.3f.",
+                  best->judged[STEER_ACCURACY].value,
+                  s->rows[STEER_AS_IS].judged[STEER_ACCURACY].value);
     say_against_temperature(s, out);
     if (random->acts) {
-        buffer_printf(out, " The best of %zu settings of random directions: ECE %.3f, ",
-                      random->tried, random->judged[STEER_ECE].value);
-        say_difference(out, &random->less_as_is);
-        buffer_puts(out, " against the model as it is.");
+        buffer_printf(
+            out,
+            " Of %zu settings of random directions the best has an ECE of %.3f there; the "
+            "direction's is ",
+            random->tried, random->judged[STEER_ECE].value);
+        say_difference(out, &best->less_random);
+        buffer_puts(out, " against it.");
     }
 }

@@ -105,6 +105,9 @@ static void a_direction_steers_traces_and_texts_and_is_exported(void **state)
     expect(0, "generate \"$D/post\" 'The capital of' -n 12 -q --steer r.safetensors:3", NULL);
     assert_string_not_equal(text, out);
 
+    expect(0, "steer show r.safetensors", "D5 random");
+    expect(0, "steer show r.safetensors --json", "\"kind\": \"direction\"");
+    expect(2, "steer show post.trace", "not a direction");
     expect(0, "steer export r.safetensors --format llama.cpp -o cv.gguf", "every token");
     if (gguf_open(temporary_path("cv.gguf"), &g, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
