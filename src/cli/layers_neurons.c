@@ -65,31 +65,49 @@ static size_t beyond_chance(const struct neurons *n)
     return count;
 }
 
-static void print_verdict(const struct neurons *n)
+/* "8.197, 8.194 and 8.3": those that pass both tests. */
+static size_t name_both(const struct neurons *n, struct buffer *out)
 {
-    char line[512];
-    size_t known, others;
-    const size_t beyond = beyond_chance(n);
-    const double share = neurons_share(n, n->top, beyond, &known),
-                 control = neurons_share(n, n->control, n->n_controls, &others);
+    size_t count = 0, at = 0;
+    for (size_t i = 0; i < n->n_top; i++)
+        count += neurons_regulates(n, i);
+    for (size_t i = 0; i < n->n_top; i++)
+        if (neurons_regulates(n, i)) {
+            const struct neuron *x = &n->all[n->top[i]];
+            buffer_printf(out, "%s%d.%zu",
+                          at == 0           ? ""
+                          : at + 1 == count ? " and "
+                                            : ", ",
+                          x->block, x->index);
+            at++;
+        }
+    return count;
+}
+
+static bool print_verdict(const struct neurons *n)
+{
+    struct buffer line = BUFFER_EMPTY, names = BUFFER_EMPTY;
+    const size_t beyond = beyond_chance(n), both = name_both(n, &names);
     if (beyond == 0)
-        snprintf(line, sizeof line,
-                 "No neuron writes more into the null space than the largest of as many random "
-                 "directions would.");
+        buffer_puts(&line, "No neuron writes more into the null space than the largest of as many "
+                           "random directions would.");
     else
-        snprintf(line, sizeof line,
-                 "The first %zu of the list write%s more into the null space than chance: each is "
-                 "above the 95 %% point of its place among as many random directions.",
-                 beyond, beyond == 1 ? "s" : "");
+        buffer_printf(&line,
+                      "The first %zu of the list write%s more into the null space than chance: "
+                      "above the 95 %% point of their places among as many random directions.",
+                      beyond, beyond == 1 ? "s" : "");
+    if (n->tokens && beyond && n->n_controls > 2)
+        buffer_printf(&line,
+                      " Of these, %zu also let%s clearly more of the effect through the final norm "
+                      "than the drawn neurons (three standard deviations above their mean)%s%s. "
+                      "Only such are entropy neurons.",
+                      both, both == 1 ? "s" : "", both ? ": " : "", buffer_string(&names));
+    const bool good = !line.failed && !names.failed;
     fputc('\n', stdout);
-    options_wrap(line, 0, 0, stdout);
-    if (n->tokens && beyond && known) {
-        snprintf(line, sizeof line,
-                 "Of what these do to the loss, %.0f %% goes through the final norm (median); of "
-                 "what %zu neurons drawn from the others do, %.0f %%.",
-                 100 * share, others, 100 * control);
-        options_wrap(line, 0, 0, stdout);
-    }
+    options_wrap(good ? buffer_string(&line) : "", 0, 0, stdout);
+    buffer_free(&line);
+    buffer_free(&names);
+    return good;
 }
 
 static int show_tables(const struct model *m, const struct neurons *n, struct plumb_error *e)
@@ -110,9 +128,8 @@ static int show_tables(const struct model *m, const struct neurons *n, struct pl
         printf("\nDrawn from the others\n");
         good = print_list(n, n->control, n->n_controls, false);
     }
-    if (!good)
+    if (!good || !print_verdict(n))
         return error_memory(e, "the table");
-    print_verdict(n);
     snprintf(line, sizeof line,
              "rho: share of the output weights w in the null space. chance: 95 %% point of the "
              "rho at that place among %s random directions. LogitVar: variance over the vocabulary "
@@ -155,6 +172,7 @@ static void write_list(struct result *r, const char *key, const struct neurons *
         if (top) {
             result_double(r, "chance_mean", n->chance_mean[i]);
             result_double(r, "chance_95", n->chance_high[i]);
+            result_bool(r, "both_tests", neurons_regulates(n, i));
         }
         result_double(r, "total_effect", x->total);
         result_double(r, "direct_effect", x->direct);

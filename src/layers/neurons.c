@@ -440,6 +440,24 @@ int neurons_find(const struct model *m, const struct neurons_options *o, struct 
     return status;
 }
 
+bool neurons_regulates(const struct neurons *n, size_t place)
+{
+    const struct neuron *x = &n->all[n->top[place]];
+    double sum = 0, squares = 0, known = 0;
+    for (size_t i = 0; i < n->n_controls; i++) {
+        const double share = n->all[n->control[i]].share;
+        if (isnan(share))
+            continue;
+        known++;
+        sum += share;
+        squares += share * share;
+    }
+    if (known < 3 || isnan(x->share) || !(x->rho > n->chance_high[place]))
+        return false;
+    const double mean = sum / known, sd = sqrt(fmax(squares - sum * mean, 0) / (known - 1));
+    return x->share > mean + 3 * sd;
+}
+
 double neurons_share(const struct neurons *n, const size_t *which, size_t count, size_t *known)
 {
     double *shares = mem_array(count, sizeof *shares);

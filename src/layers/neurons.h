@@ -70,6 +70,10 @@ int neurons_find(const struct model *m, const struct neurons_options *o, struct 
                  struct plumb_error *e);
 void neurons_free(struct neurons *n); /* idempotent */
 
+/* Does neuron `place` of the top pass both tests: rho above the 95 % point of chance, and a share more than three standard
+   deviations above the controls' mean (ours)? False without an ablation, or with fewer than three controls. */
+bool neurons_regulates(const struct neurons *n, size_t place);
+
 /* Median of the shares of [n] neurons that have one, NaN without any; and how many have one. */
 double neurons_share(const struct neurons *n, const size_t *which, size_t count, size_t *known);
 

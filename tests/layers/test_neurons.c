@@ -220,6 +220,8 @@ static void check_planted(const struct plan *p)
                      x->direct, x->share);
     }
     assert_true(found[0] && found[1] && found[2]);
+    for (size_t i = 0; i < PLANTED; i++)
+        assert_true(neurons_regulates(&n, i));
     const double control = neurons_share(&n, n.control, n.n_controls, &known);
     assert_int_equal(known, 10);
     if (!(fabs(control) < 0.2))
@@ -265,6 +267,7 @@ static void test_chance_is_the_order_statistic(void **state)
     assert_true(fabs(n.chance_high[0] - 0.5510) < 0.01);
     assert_true(fabs(n.chance_mean[1] - 0.3812) < 0.005);
     assert_true(isnan(n.all[0].total)); /* no text, no ablation */
+    assert_false(neurons_regulates(&n, 0));
     neurons_free(&n);
     model_close(m);
     mem_free(path);
