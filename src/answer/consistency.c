@@ -65,8 +65,9 @@ int consistency_measure(const int *answer, size_t n, struct consistency *out, st
     if (c.distinct > 0) {
         out->agreement = (double)first / (double)n;
         out->fsd = c.distinct == 1 ? 1 : (double)(first - second) / (double)n;
-        out->entropy =
-            c.distinct == 1 ? 1 : 1 - entropy_bits(&c, n - out->invalid) / log2((double)c.distinct);
+        const double most = log2((double)c.distinct), h = entropy_bits(&c, n - out->invalid);
+        /* Of equal counts H is the most that it can be, but for rounding. */
+        out->entropy = c.distinct == 1 ? 1 : h < most ? 1 - h / most : 0;
     }
     mem_free(c.answer);
     mem_free(c.count);

@@ -171,20 +171,21 @@ static void add_line(struct buffer *out, const char *label, const char *text)
     buffer_putc(out, '\n');
 }
 
+/* The options come first: then most of a text is what the one before it begins with. */
 static void entailment_text(const struct free_question *q, const char *first, const char *second,
                             int rotation, struct buffer *out)
 {
-    static const char *const labels[LABELS] = {"Yes: it says the same, or more (entailment)",
-                                               "Perhaps: it can be true or not (neutral)",
-                                               "No: it cannot be true (contradiction)"};
+    static const char *const labels[LABELS] = {"Yes: it says the same, or less (entailment)",
+                                               "Perhaps: it may be true or not (neutral)",
+                                               "No: both cannot be true (contradiction)"};
     buffer_clear(out);
-    buffer_puts(out, "Two answers to one question are compared.\n\n");
-    add_line(out, "Question: ", q->text);
-    add_line(out, "Answer 1: ", first);
-    add_line(out, "Answer 2: ", second);
-    buffer_puts(out, "If answer 1 is true, is answer 2 true as well?\n");
+    buffer_puts(out, "Two answers to a question are compared. If the first answer is true, is the "
+                     "second one true as well?\n");
     for (int k = 0; k < LABELS; k++)
         buffer_printf(out, "%c. %s\n", 'A' + k, labels[(k + rotation) % LABELS]);
+    add_line(out, "\nQuestion: ", q->text);
+    add_line(out, "First: ", first);
+    add_line(out, "Second: ", second);
 }
 
 /* m->text as a user's message or as plain text, up to "Answer:". */
@@ -211,15 +212,14 @@ static int entailment_encode(struct meaning *m, struct token_list *out, struct p
     return status;
 }
 
-/* Text i of the n x 2 x rotations: way by way, second answer by second answer, rotation by rotation. */
+/* Text i of the rotations x 2 n: rotation by rotation, there and back, second answer by second answer. */
 static int make_text(struct meaning *m, const struct free_question *q, const char *first,
                      const char *const *second, size_t n, struct texts *t, size_t i,
                      struct plumb_error *e)
 {
-    const size_t rotations = (size_t)m->o.rotations, pair = i / rotations;
-    const bool back = pair >= n;
-    const char *other = second[pair % n];
-    entailment_text(q, back ? other : first, back ? first : other, (int)(i % rotations), &m->text);
+    const bool back = i % (2 * n) >= n;
+    const char *other = second[i % n];
+    entailment_text(q, back ? other : first, back ? first : other, (int)(i / (2 * n)), &m->text);
     int status = entailment_encode(m, &t->ids[i], e);
     t->keep[i] = (int)t->ids[i].count - 1;
     return status;
@@ -239,11 +239,11 @@ static void add_labels(const float *z, int rotation, double *to)
         to[(k + rotation) % LABELS] += (double)z[k] - normaliser;
 }
 
+/* score [pairs]: there and back of every second answer. */
 static int run_texts(struct meaning *m, const struct texts *t, double (*score)[LABELS],
-                     struct plumb_error *e)
+                     size_t pairs, struct plumb_error *e)
 {
-    const size_t d = (size_t)model_config(m->m)->hidden, batch = (size_t)m->o.batch,
-                 rotations = (size_t)m->o.rotations;
+    const size_t d = (size_t)model_config(m->m)->hidden, batch = (size_t)m->o.batch;
     float *final = mem_array(batch * d, sizeof *final), *z = mem_array(batch * LABELS, sizeof *z);
     int status = final && z ? PLUMB_OK : error_memory(e, "texts about answers");
     for (size_t from = 0; from < t->n && status == PLUMB_OK; from += batch) {
@@ -253,8 +253,7 @@ static int run_texts(struct meaning *m, const struct texts *t, double (*score)[L
         if (status == PLUMB_OK)
             status = head_apply(m->f, m->letters, final, n, z, e);
         for (size_t i = 0; i < n && status == PLUMB_OK; i++)
-            add_labels(z + i * LABELS, (int)((from + i) % rotations),
-                       score[(from + i) / rotations]);
+            add_labels(z + i * LABELS, (int)((from + i) / pairs), score[(from + i) % pairs]);
         m->passes += n;
     }
     mem_free(final);
@@ -286,7 +285,7 @@ int meaning_judge(struct meaning *m, const struct free_question *q, const char *
     for (size_t i = 0; i < t.n && status == PLUMB_OK; i++)
         status = make_text(m, q, first, second, n, &t, i, e);
     if (status == PLUMB_OK)
-        status = run_texts(m, &t, score, e);
+        status = run_texts(m, &t, score, 2 * n, e);
     for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
         there[i] = most_likely(score[i]);
         back[i] = most_likely(score[n + i]);

@@ -63,6 +63,19 @@ static void invalid_samples_are_counted_and_told(void **state)
     golden_same(c.agreement + c.entropy + c.fsd, 0);
 }
 
+/* H / log2(distinct) can come out above 1 by rounding; the score is one of the numbers from 0 to 1. */
+static void the_entropy_of_different_answers_is_zero(void **state)
+{
+    (void)state;
+    int answer[GOLDEN_MOST];
+    for (int n = 2; n <= GOLDEN_MOST; n++) {
+        for (int i = 0; i < n; i++)
+            answer[i] = i;
+        const double entropy = measured(answer, (size_t)n).entropy;
+        assert_true(entropy >= 0 && entropy < 1e-12);
+    }
+}
+
 static void the_first_of_equals_is_the_most_frequent_answer(void **state)
 {
     (void)state;
@@ -124,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_three_scores_are_those_of_numpy),
         cmocka_unit_test(invalid_samples_are_counted_and_told),
+        cmocka_unit_test(the_entropy_of_different_answers_is_zero),
         cmocka_unit_test(the_first_of_equals_is_the_most_frequent_answer),
         cmocka_unit_test(pass_at_k_is_the_binomial_one),
         cmocka_unit_test(the_capability_loss_is_the_response_loss_without_the_variance),
