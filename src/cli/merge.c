@@ -21,6 +21,9 @@ struct merge_verb_options {
     const char *output, *config, *t, *weight, *density, *lambda, *filter, *base, *dtype, *tokenizer;
     const char *method;
     const char *sweep, *extrapolate, *task, *test, *write; /* of a sweep, to .. */
+    const char *diversity, *react;
+    double react_at, temperature;
+    int samples, max_tokens;
     int preset, pick, precision, draws;
     size_t limit;
     double split; /* .. here */
@@ -73,6 +76,19 @@ static const struct option_row options[] = {
     {0, "pick", OPTION_CHOICE, "knee|accuracy|calibration", AT(pick),
      "sweep: the rule that picks a point"},
     {0, "write", OPTION_TEXT, "OUT", AT(write), "sweep: write the picked merge"},
+    {0, "diversity", OPTION_TEXT, "PROMPTS", AT(diversity),
+     "sweep: sample answers from every point and tell how much they differ; prompts as for plumb "
+     "generate --file"},
+    {0, "samples", OPTION_INT, "N", AT(samples), "--diversity: answers to a prompt; 10"},
+    {0, "max-tokens", OPTION_INT, "N", AT(max_tokens),
+     "--diversity: at most so many tokens of an answer, which ends at a line break; 32"},
+    {0, "temperature", OPTION_NUMBER, "T", AT(temperature),
+     "--diversity: of the draws; 1, as the model has it"},
+    {0, "react", OPTION_TEXT, "P,...", AT(react),
+     "sweep: also one merge with its last hidden state corrected by ReACT towards BASE (0), POST "
+     "(1) or between"},
+    {0, "react-at", OPTION_NUMBER, "T", AT(react_at),
+     "--react: which merge of the sweep; the one nearest to 0.5"},
     {0, "preset", OPTION_CHOICE, "clean|daca|chat", AT(preset),
      "sweep: how a question becomes a prompt"},
     {0, "split", OPTION_NUMBER, "SHARE", AT(split),
@@ -301,6 +317,10 @@ static int sweep(const struct merge_verb_options *o, const struct operands *word
                                   .run = trace_run_options_default(),
                                   .model = model_options_default(),
                                   .frontier = frontier_options_default(),
+                                  .diversity = o->diversity,
+                                  .sampling = frontier_sampling_default(),
+                                  .react = o->react,
+                                  .react_at = o->react_at,
                                   .quiet = o->common.quiet,
                                   .json = o->json};
     job.run.preset.kind = (enum preset_kind)o->preset;
@@ -309,6 +329,10 @@ static int sweep(const struct merge_verb_options *o, const struct operands *word
     job.frontier.split = o->split;
     job.frontier.seed = o->seed;
     job.frontier.draws = o->draws;
+    job.sampling.samples = o->samples;
+    job.sampling.max_tokens = o->max_tokens;
+    job.sampling.temperature = o->temperature;
+    job.sampling.seed = o->seed;
     const int status = check_sweep(o, words, e);
     return status == PLUMB_OK ? merge_sweep_run(&job, e) : status;
 }
@@ -317,19 +341,25 @@ static int run(int argc, char **argv)
 {
     struct merge_verb_options o = {.shard_size = 5,
                                    .split = frontier_options_default().split,
-                                   .draws = frontier_options_default().draws};
+                                   .draws = frontier_options_default().draws,
+                                   .react_at = NAN,
+                                   .temperature = frontier_sampling_default().temperature,
+                                   .samples = frontier_sampling_default().samples,
+                                   .max_tokens = frontier_sampling_default().max_tokens};
     struct operands words;
     struct plumb_error e = {0};
     int status;
     if (!verb_parse(&verb_merge, argc, argv, &o, 0, 64, &words, &status))
         return status;
     const bool sweeps = o.sweep != NULL;
-    if (!sweeps && (o.task || o.test || o.write || o.extrapolate))
+    if (!sweeps && (o.task || o.test || o.write || o.extrapolate || o.diversity || o.react))
         status = error_set(&e, PLUMB_INPUT, "--%s belongs to a sweep: add --sweep 0:1:0.1",
-                           o.task    ? "task"
-                           : o.test  ? "test"
-                           : o.write ? "write"
-                                     : "extrapolate");
+                           o.task          ? "task"
+                           : o.test        ? "test"
+                           : o.write       ? "write"
+                           : o.extrapolate ? "extrapolate"
+                           : o.diversity   ? "diversity"
+                                           : "react");
     else if (!sweeps && !o.output)
         status = error_set(&e, PLUMB_INPUT, "-o OUT is missing: where does the merged model go?");
     else if (words.count < 2 && !o.config)
@@ -360,6 +390,9 @@ static const char *const examples[][2] = {
     {"plumb merge demo/base demo/post --sweep 0:1:0.1 --task demo/calibration.jsonl --test "
      "demo/test.jsonl -o sweep",
      "accuracy against calibration all the way from base to post"},
+    {"plumb merge demo/base demo/post --sweep 0:1:0.25 --task demo/calibration.jsonl --test "
+     "demo/test.jsonl --limit 200 --react 0,0.5,1 -o sweep-react",
+     "and the merge in the middle with its last hidden state corrected"},
     {"plumb merge --config merge.yml -o merged/", "what mergekit would have been given"},
     {NULL},
 };
@@ -380,7 +413,10 @@ const struct verb verb_merge = {
         "and written as bf16 unless --dtype says otherwise.\n"
         "--sweep runs every merge between two models over questions without writing any, and shows "
         "accuracy and calibration of each beside both parents and beside POST with a temperature; "
-        "t is lambda for methods of task vectors. A sweep that was stopped goes on when the same "
+        "t is lambda for methods of task vectors. --diversity also samples answers at every point, "
+        "--react "
+        "corrects one merge's last hidden state towards its parents. A sweep that was stopped goes "
+        "on when the same "
         "command is given again.",
     .options = options,
     .examples = examples,

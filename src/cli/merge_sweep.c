@@ -10,11 +10,23 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/progress.h"
+#include "cli/merge_extras.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "cli/result.h"
 #include "merge/merge.h"
 #include "report/frontier.h"
+
+/* Everything that came out. */
+struct outcome {
+    const struct merge_sweep_job *job;
+    struct frontier_traces *traces; /* [n] points, then corrections */
+    size_t n, n_points;
+    struct frontier frontier;
+    struct frontier_diversity *diversity; /* [n_points] or null */
+    struct frontier_react_report react;   /* where there are corrections */
+};
 
 /* ---- what was measured, as a table ---- */
 
@@ -108,7 +120,8 @@ static void print_superior(const struct frontier *f)
         if (!p->superior)
             continue;
         any = true;
-        printf("%s is more accurate than both parents and better calibrated than POST: %s", p->name,
+        printf("%s is more accurate than both parents and better calibrated than POST;\n%s",
+               p->name,
                f->draws == 0           ? "not tested, for there are no draws\n"
                : p->superior_supported ? "the questions are enough to say so"
                                        : "the questions are too few to say so");
@@ -149,9 +162,10 @@ static void print_against_control(const struct frontier *f, enum frontier_rule c
            gap_words(&after[FRONTIER_NLL], d));
 }
 
-static int print_text(const struct merge_sweep_job *job, const struct frontier *f,
-                      const char *report, struct plumb_error *e)
+static int print_text(const struct outcome *o, const char *report, struct plumb_error *e)
 {
+    const struct merge_sweep_job *job = o->job;
+    const struct frontier *f = &o->frontier;
     if (!print_values(f))
         return error_set(e, PLUMB_MACHINE, "the table could not be printed");
     printf("* Pareto-optimal; + more accurate than both parents with a lower ECE than POST, ++ "
@@ -162,6 +176,10 @@ static int print_text(const struct merge_sweep_job *job, const struct frontier *
     if (!print_gaps(f))
         return error_set(e, PLUMB_MACHINE, "the table could not be printed");
     printf("\n");
+    if (o->diversity && !diversity_print(f, o->diversity, o->n_points, &job->sampling))
+        return error_set(e, PLUMB_MACHINE, "the table could not be printed");
+    if (o->n > o->n_points)
+        react_print(&o->react);
     print_superior(f);
     print_picks(f, job->pick);
     print_against_control(f, job->pick);
@@ -209,14 +227,17 @@ static void json_side(struct result *r, const char *key, const struct frontier_s
     json_write_end(&r->json, '}');
 }
 
-static void json_point(struct result *r, const struct frontier_point *p)
+static void json_point(struct result *r, const struct frontier_point *p,
+                       const struct frontier_diversity *diversity)
 {
-    static const char *const kinds[] = {"base", "post", "merge"};
+    static const char *const kinds[] = {"base", "post", "merge", "react"};
     json_write_object(&r->json);
     result_text(r, "name", p->name);
     result_text(r, "kind", kinds[p->kind]);
     result_double(r, "t", p->t);
     result_bool(r, "in_sweep", p->in_sweep);
+    if (p->kind == FRONTIER_IS_REACT)
+        result_double(r, "p", p->preference);
     result_double(r, "temperature", p->tau);
     result_bool(r, "temperature_at_limit", p->tau_at_rim);
     json_side(r, "raw", &p->raw);
@@ -232,12 +253,15 @@ static void json_point(struct result *r, const struct frontier_point *p)
     result_double(r, "ece_10", p->pick.ece);
     result_bool(r, "pareto", p->pick_pareto);
     json_write_end(&r->json, '}');
+    if (diversity)
+        diversity_json(r, diversity);
     json_write_end(&r->json, '}');
 }
 
-static int print_json(const struct merge_sweep_job *job, const struct frontier *f,
-                      const char *report)
+static int print_json(const struct outcome *o, const char *report)
 {
+    const struct merge_sweep_job *job = o->job;
+    const struct frontier *f = &o->frontier;
     struct result r;
     result_start(&r);
     json_write_object(&r.json);
@@ -252,8 +276,10 @@ static int print_json(const struct merge_sweep_job *job, const struct frontier *
     json_write_key(&r.json, "points");
     json_write_array(&r.json);
     for (size_t i = 0; i < f->n; i++)
-        json_point(&r, &f->points[i]);
+        json_point(&r, &f->points[i], o->diversity && i < o->n_points ? &o->diversity[i] : NULL);
     json_write_end(&r.json, ']');
+    if (o->n > o->n_points)
+        react_json(&r, &o->react);
     json_write_key(&r.json, "picks");
     json_write_object(&r.json);
     for (int k = 0; k < FRONTIER_RULES; k++)
@@ -291,30 +317,71 @@ static void tell(void *user, const char *name, const struct question_set *questi
     progress_line_start(t->line, t->quiet);
 }
 
-static int trace_points(const struct merge_sweep_job *job, struct frontier_sweep *s,
-                        struct frontier_plan *plan, struct plumb_error *e)
+static void tell_sampled(void *user, const char *name, bool resumed, double seconds)
 {
+    const struct telling *t = user;
+    char time[32];
+    if (t->quiet)
+        return;
+    progress_line_end(t->line);
+    if (resumed)
+        fprintf(stderr, "%s: answers sampled before\n", name);
+    else
+        fprintf(stderr, "%s: answers sampled in %s\n", name, human_seconds(seconds, time));
+    progress_line_start(t->line, t->quiet);
+}
+
+/* The points' traces and, behind them, those of corrections. */
+static int correct_points(const struct frontier_sweep *s, const struct frontier_plan *plan,
+                          const struct frontier_react *how, struct outcome *o,
+                          struct plumb_error *e)
+{
+    o->n_points = plan->n;
+    o->n = plan->n + how->n;
+    o->traces = mem_array(o->n, sizeof *o->traces);
+    if (!o->traces)
+        return error_memory(e, "the points of a sweep");
+    memcpy(o->traces, plan->traces, plan->n * sizeof *o->traces);
+    return how->n ? frontier_react(s, plan, how, o->traces + plan->n, &o->react, e) : PLUMB_OK;
+}
+
+static int trace_points(const struct merge_sweep_job *job, struct frontier_sweep *s,
+                        struct frontier_plan *plan, const struct frontier_react *react,
+                        struct outcome *o, struct plumb_error *e)
+{
+    struct frontier_sampling sampling = job->sampling;
+    struct prompt_list prompts = {0};
+    struct frontier_prompt *views = NULL;
     struct question_set task = {0}, test = {0};
     struct progress_line line;
     struct telling telling = {&line, job->quiet};
     int status = questions_read(job->task, job->limit, &task, e);
     if (status == PLUMB_OK && job->test)
         status = questions_read(job->test, job->limit, &test, e);
+    if (status == PLUMB_OK && job->diversity)
+        status = sampling_prompts(job->diversity, job->limit, &prompts, &views, &sampling, e);
+    s->sampling = job->diversity ? &sampling : NULL;
     s->task = &task;
     s->test = job->test ? &test : NULL;
     if (status == PLUMB_OK)
         status = frontier_plan_create(s, plan, e);
     if (status == PLUMB_OK) {
         progress_line_start(&line, job->quiet);
-        s->run.progress = s->model.progress = &line.progress;
+        s->run.progress = s->model.progress = sampling.progress = &line.progress;
         s->traced = tell;
+        s->sampled = tell_sampled;
         s->user = &telling;
         status = frontier_trace(s, plan, e);
+        if (status == PLUMB_OK)
+            status = correct_points(s, plan, react, o, e);
         progress_line_end(&line);
     }
     s->task = s->test = NULL; /* what it pointed to ends here */
     s->run.progress = s->model.progress = NULL;
     s->user = NULL;
+    s->sampling = NULL;
+    prompt_list_free(&prompts);
+    mem_free(views);
     questions_free(&test);
     questions_free(&task);
     return status;
@@ -356,8 +423,10 @@ static int write_point(const struct merge_sweep_job *job, const struct frontier_
     return status;
 }
 
-static int show(const struct merge_sweep_job *job, const struct frontier *f, struct plumb_error *e)
+static int show(const struct outcome *o, struct plumb_error *e)
 {
+    const struct merge_sweep_job *job = o->job;
+    const struct frontier *f = &o->frontier;
     char *report = file_join(job->folder, "report.html");
     if (!report)
         return error_memory(e, "a file name");
@@ -367,12 +436,16 @@ static int show(const struct merge_sweep_job *job, const struct frontier *f, str
                                        .method = job->words.method,
                                        .task = file_base_name(job->task),
                                        .test = job->test ? file_base_name(job->test) : NULL,
-                                       .pick = job->pick};
+                                       .pick = job->pick,
+                                       .diversity = o->diversity,
+                                       .n_diversity = o->diversity ? o->n_points : 0,
+                                       .sampling = &job->sampling,
+                                       .react = o->n > o->n_points ? &o->react : NULL};
     int status = frontier_page_write(&page, report, e);
     if (status == PLUMB_OK && job->write)
         status = write_point(job, &f->points[f->picked[job->pick]], e);
     if (status == PLUMB_OK)
-        status = job->json ? print_json(job, f, report) : print_text(job, f, report, e);
+        status = job->json ? print_json(o, report) : print_text(o, report, e);
     if (status == PLUMB_OK && job->write && !job->json)
         printf("Written: the merge at t = %s, as %s\n", f->points[f->picked[job->pick]].name,
                job->write);
@@ -380,25 +453,51 @@ static int show(const struct merge_sweep_job *job, const struct frontier *f, str
     return status;
 }
 
+static int measure(struct outcome *o, struct plumb_error *e)
+{
+    const struct merge_sweep_job *job = o->job;
+    int status = frontier_measure(o->traces, o->n, &job->frontier, &o->frontier, e);
+    if (status != PLUMB_OK || !job->diversity)
+        return status;
+    const char **paths = mem_array(o->n_points, sizeof *paths);
+    o->diversity = mem_zalloc(o->n_points, sizeof *o->diversity);
+    if (!paths || !o->diversity)
+        status = error_memory(e, "the diversity of a sweep");
+    for (size_t i = 0; i < o->n_points && status == PLUMB_OK; i++)
+        paths[i] = o->traces[i].diversity;
+    if (status == PLUMB_OK)
+        status = frontier_diversity_read(paths, o->n_points, o->frontier.post, job->frontier.draws,
+                                         job->frontier.seed, o->diversity, e);
+    mem_free(paths);
+    return status;
+}
+
 int merge_sweep_run(const struct merge_sweep_job *job, struct plumb_error *e)
 {
-    double *values = NULL;
-    struct frontier frontier = {0};
+    double *values = NULL, *preferences = NULL;
+    struct outcome o = {.job = job};
     struct frontier_plan plan = {0};
+    struct frontier_react react = {.t = job->react_at};
     struct frontier_sweep sweep = {
         .words = job->words, .folder = job->folder, .run = job->run, .model = job->model};
     int status = frontier_values(job->range, job->extrapolate, &values, &sweep.n, e);
     sweep.t = values;
+    if (status == PLUMB_OK && job->react)
+        status = react_preferences(job->react, &preferences, &react.n, e);
+    react.p = preferences;
     if (status == PLUMB_OK)
         status = file_make_folder(job->folder, e);
     if (status == PLUMB_OK)
-        status = trace_points(job, &sweep, &plan, e);
+        status = trace_points(job, &sweep, &plan, &react, &o, e);
     if (status == PLUMB_OK)
-        status = frontier_measure(plan.traces, plan.n, &job->frontier, &frontier, e);
+        status = measure(&o, e);
     if (status == PLUMB_OK)
-        status = show(job, &frontier, e);
-    frontier_free(&frontier);
+        status = show(&o, e);
+    mem_free(o.traces);
+    mem_free(o.diversity);
+    frontier_free(&o.frontier);
     frontier_plan_free(&plan);
+    mem_free(preferences);
     mem_free(values);
     return status;
 }

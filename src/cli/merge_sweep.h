@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "merge/frontier_react.h"
 #include "merge/frontier_trace.h"
 
 struct merge_sweep_job {
@@ -23,6 +24,10 @@ struct merge_sweep_job {
     struct trace_run_options run;
     struct model_options model;
     struct frontier_options frontier;
+    const char *diversity;             /* prompts to sample answers to; null = none */
+    struct frontier_sampling sampling; /* without prompts */
+    const char *react;                 /* "0,0.5,1" or null */
+    double react_at;                   /* NaN: the merge nearest to 0.5 */
     bool quiet, json;
 };
 

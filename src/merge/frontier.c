@@ -250,6 +250,15 @@ static int spot_of(const struct pair *p, struct frontier_spot *out, struct plumb
     return status;
 }
 
+/* The points in front of the corrections. */
+static size_t count_models(const struct frontier *f)
+{
+    size_t n = f->n;
+    while (n > 0 && f->points[n - 1].kind == FRONTIER_IS_REACT)
+        n--;
+    return n;
+}
+
 /* Marks on the judged questions, picks on the others. */
 static int mark(const struct answers *a, struct frontier *f, struct plumb_error *e)
 {
@@ -267,11 +276,12 @@ static int mark(const struct answers *a, struct frontier *f, struct plumb_error 
             f->points[i].pareto = best[i];
         for (size_t i = 0; i < f->n; i++)
             spots[i] = f->points[i].pick;
-        frontier_pareto(spots, f->n, best);
-        for (size_t i = 0; i < f->n; i++)
+        const size_t models = count_models(f); /* what could be written */
+        frontier_pareto(spots, models, best);
+        for (size_t i = 0; i < models; i++)
             f->points[i].pick_pareto = best[i];
         for (int r = 0; r < FRONTIER_RULES; r++)
-            f->picked[r] = frontier_choose(spots, f->n, f->post, (enum frontier_rule)r);
+            f->picked[r] = frontier_choose(spots, models, f->post, (enum frontier_rule)r);
     }
     mem_free(spots);
     mem_free(best);
@@ -284,8 +294,11 @@ static int find_parents(const struct frontier_traces *traces, struct frontier *f
     f->base = f->post = f->n;
     for (size_t i = 0; i < f->n; i++) {
         struct frontier_point *p = &f->points[i];
-        *p = (struct frontier_point){
-            .kind = traces[i].kind, .t = traces[i].t, .in_sweep = traces[i].in_sweep, .tau = 1};
+        *p = (struct frontier_point){.kind = traces[i].kind,
+                                     .t = traces[i].t,
+                                     .in_sweep = traces[i].in_sweep,
+                                     .preference = traces[i].preference,
+                                     .tau = 1};
         snprintf(p->name, sizeof p->name, "%s", traces[i].name);
         if (p->kind == FRONTIER_IS_BASE)
             f->base = i;

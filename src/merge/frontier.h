@@ -70,14 +70,20 @@ struct frontier_side {
     struct frontier_gap over_base[FRONTIER_METRICS], over_post[FRONTIER_METRICS]; /* same side */
 };
 
-enum frontier_kind { FRONTIER_IS_BASE, FRONTIER_IS_POST, FRONTIER_IS_MERGE };
+enum frontier_kind {
+    FRONTIER_IS_BASE,
+    FRONTIER_IS_POST,
+    FRONTIER_IS_MERGE,
+    FRONTIER_IS_REACT /* a merge with corrected features (frontier_react.h): no model that could be written */
+};
 
 struct frontier_point {
     enum frontier_kind kind;
-    char name[24]; /* "0.30"; "base" and "post" where a parent is no point of the sweep */
-    double t;      /* or lambda of task vectors; 0 for base and 1 for post */
-    bool in_sweep; /* false: a parent that is there to compare with only */
-    double tau;    /* the label-free temperature */
+    char name[24];     /* "0.30"; "base" and "post" where a parent is no point of the sweep */
+    double t;          /* or lambda of task vectors; 0 for base and 1 for post */
+    bool in_sweep;     /* false: a parent that is there to compare with only, or a correction */
+    double preference; /* of a correction: 0 towards BASE, 1 towards POST */
+    double tau;        /* the label-free temperature */
     bool tau_at_rim;
     struct frontier_side raw, tempered;
     struct frontier_gap over_control[FRONTIER_METRICS]; /* raw, against POST + temperature */
@@ -90,7 +96,7 @@ struct frontier_point {
 };
 
 struct frontier {
-    struct frontier_point *points; /* [n] base first, then by t */
+    struct frontier_point *points; /* [n] base first, then by t, corrections last */
     size_t n, base, post;
     enum method temperature; /* how the temperatures were fitted */
     bool pick_from_task;     /* false: from a share of the test questions */
@@ -105,6 +111,7 @@ struct frontier_traces {
     char name[24];
     double t;
     bool in_sweep;
+    double preference;       /* of a correction */
     const char *task, *test; /* paths; test null where there is none */
     const char *diversity;   /* path of what its samples say (frontier_diversity.h) */
 };
@@ -120,7 +127,7 @@ struct frontier_options frontier_options_default(void);
 
 /* The temperature is fitted with the method that recommend.h names for BASE and POST, on the task's questions, whose answers
    are not looked at for that. A point is picked on the task's questions where they are answered and there is a test, else on
-   a share of the answered ones that no point is judged on. PLUMB_INPUT: no answers, other questions, no base or no post. */
+   a share of the answered ones that no point is judged on. Corrections stand behind all others and are never picked. PLUMB_INPUT: no answers, other questions, no base or no post. */
 int frontier_measure(const struct frontier_traces *traces, size_t n,
                      const struct frontier_options *o, struct frontier *out, struct plumb_error *e);
 void frontier_free(struct frontier *f);

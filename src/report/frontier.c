@@ -10,8 +10,7 @@
 #include "base/memory.h"
 #include "report/markup.h"
 
-/* Points that lie on the curve over t: those of the sweep, and a parent that stands beside it at an end that has no point. */
-static bool on_curve(const struct frontier *f, size_t i)
+bool frontier_on_curve(const struct frontier *f, size_t i)
 {
     if (f->points[i].in_sweep)
         return true;
@@ -150,6 +149,24 @@ static void sort_spots(double *x, double *y, size_t n)
         }
 }
 
+/* All points of one kind, by name. rooms: [2 n] numbers; names: [n]. */
+static void draw_kind(struct figure *g, const struct frontier *f, enum frontier_kind kind,
+                      struct series series, double *rooms, const char **names)
+{
+    double *x = rooms, *y = rooms + f->n;
+    size_t n = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct frontier_point *p = &f->points[i];
+        if (p->kind != kind)
+            continue;
+        x[n] = p->raw.value[FRONTIER_ECE_10].value;
+        y[n] = p->raw.value[FRONTIER_ACCURACY].value;
+        names[n++] = p->name;
+    }
+    if (n)
+        figure_points(g, series, x, y, names, n);
+}
+
 /* rooms: [3 n] numbers; names: [n]. */
 static void draw_frontier(struct figure *g, const struct frontier *f, double *rooms,
                           const char **names)
@@ -165,16 +182,9 @@ static void draw_frontier(struct figure *g, const struct frontier *f, double *ro
     }
     sort_spots(x, y, n);
     figure_line(g, (struct series){"Pareto-optimal", 0}, x, y, n);
-    n = 0;
-    for (size_t i = 0; i < f->n; i++) {
-        const struct frontier_point *p = &f->points[i];
-        if (p->kind != FRONTIER_IS_MERGE)
-            continue;
-        x[n] = p->raw.value[FRONTIER_ECE_10].value;
-        y[n] = p->raw.value[FRONTIER_ACCURACY].value;
-        names[n++] = p->name;
-    }
-    figure_points(g, (struct series){"merges, by t", 1}, x, y, names, n);
+    draw_kind(g, f, FRONTIER_IS_MERGE, (struct series){"merges, by t", 1}, rooms, names);
+    draw_kind(g, f, FRONTIER_IS_REACT, (struct series){"one merge corrected (ReACT), by p", 5},
+              rooms, names);
     const struct frontier_point *base = &f->points[f->base], *post = &f->points[f->post];
     const char *base_name[] = {"base"}, *post_name[] = {"post"}, *control[] = {"post/T"};
     figure_points(g, (struct series){"base", 2}, &base->raw.value[FRONTIER_ECE_10].value,
@@ -184,6 +194,23 @@ static void draw_frontier(struct figure *g, const struct frontier *f, double *ro
     figure_points(g, (struct series){"control: post with a temperature", 4},
                   &post->tempered.value[FRONTIER_ECE_10].value,
                   &post->tempered.value[FRONTIER_ACCURACY].value, control, 1);
+}
+
+static void text_of_corrections(struct page *p, const struct frontier_react_report *r)
+{
+    char t[NUMBER_TEXT], a[NUMBER_TEXT], b[NUMBER_TEXT], c[NUMBER_TEXT], d[NUMBER_TEXT];
+    page_text(p,
+              "Points named p are the merge at t = %s with its last hidden state corrected by "
+              "ReACT, wholly towards base (p = 0), post (p = 1) or between; fitted on %zu "
+              "questions without their answers. On these the squared distance of its states to "
+              "base's, as a share of theirs, is %s before and %s after the correction towards "
+              "base; to post's %s before and %s after the one towards post.%s",
+              number_fixed(r->t, 2, t), r->questions, number_fixed(r->open[0], 3, a),
+              number_fixed(r->left[0], 3, b), number_fixed(r->open[1], 3, c),
+              number_fixed(r->left[1], 3, d),
+              r->questions < r->features
+                  ? " There are fewer questions than dimensions: the correction is in part a guess."
+                  : "");
 }
 
 static void chapter_frontier(struct page *p, const struct frontier_page *in)
@@ -214,6 +241,8 @@ static void chapter_frontier(struct page *p, const struct frontier_page *in)
     } else {
         page_fail(p);
     }
+    if (in->react)
+        text_of_corrections(p, in->react);
     grid_destroy(t);
     mem_free(rooms);
     mem_free(names);
@@ -238,7 +267,7 @@ static void draw_curve(struct figure *g, const struct frontier *f, const struct 
         const struct frontier_point *p = &f->points[i];
         const struct frontier_value *x =
             c->tempered ? &p->tempered.value[c->metric] : &p->raw.value[c->metric];
-        if (!on_curve(f, i))
+        if (!frontier_on_curve(f, i))
             continue;
         t[n] = p->t;
         v[n] = x->value;
@@ -377,6 +406,8 @@ int frontier_page_write(const struct frontier_page *in, const char *path, struct
     chapter_result(p, in);
     chapter_frontier(p, in);
     chapter_curves(p, in);
+    if (in->diversity)
+        frontier_chapter_diversity(p, in);
     chapter_differences(p, in);
     const int status = page_write(p, path, e);
     page_destroy(p);

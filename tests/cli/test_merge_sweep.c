@@ -111,6 +111,42 @@ static void the_picked_merge_is_the_one_that_merge_writes(void **state)
     assert_int_equal(run(line), 0);
 }
 
+/* After the traces of the first one. */
+static void samples_and_corrections_stand_beside_the_points(void **state)
+{
+    (void)state;
+    struct json_document *d;
+    struct plumb_error e = {0};
+    assert_int_equal(run("printf '%s\\n' '{\"prompt\": \"Manitoba is\"}' "
+                         "'{\"prompt\": \"Latvia has\"}' > $D/prompts.jsonl"),
+                     0);
+#define EXTRAS                                                                                     \
+    SWEEP "--sweep 0:1:0.5 --diversity $D/prompts.jsonl --samples 3 --max-tokens 6 --react 0,1 "
+    assert_int_equal(run(EXTRAS), 0);
+    says("0.50: answers sampled in");
+    says("p=0 ");
+    says("Diversity of 3 answers to each of 2 prompts");
+    says("the correction is in part a guess"); /* 40 questions, 128 dimensions */
+    assert_int_equal(run("grep -c 'Diversity of sampled answers over t' $D/sweep/report.html"), 0);
+    assert_int_equal(run("grep -c 'corrected by ReACT' $D/sweep/report.html"), 0);
+    assert_int_equal(run(EXTRAS), 0);
+    says("0.50: answers sampled before");
+    assert_int_equal(run(EXTRAS "-q --json"), 0);
+    if (json_parse(out, strlen(out), "the output", &d, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    const struct json points = json_get(json_root(d), "points");
+    assert_int_equal(json_size(points), 5);
+    const struct json last = json_at(points, 4),
+                      diversity = json_get(json_at(points, 1), "diversity");
+    double p = -1, entropy = -1;
+    assert_true(json_is_string(json_get(last, "kind"), "react"));
+    assert_true(json_number(json_get(last, "p"), &p) && p == 1);
+    assert_true(json_number(json_get(json_get(diversity, "token_entropy"), "value"), &entropy));
+    assert_true(entropy > 0);
+    assert_true(json_exists(json_get(json_get(json_root(d), "react"), "questions")));
+    json_close(d);
+}
+
 static void what_cannot_be_swept_is_refused(void **state)
 {
     (void)state;
@@ -124,6 +160,14 @@ static void what_cannot_be_swept_is_refused(void **state)
     says("BASE POST");
     assert_int_equal(run("\"$P\" merge $M/base $M/post --task $M/test.jsonl -o $D/other"), 2);
     says("belongs to a sweep");
+    assert_int_equal(run("\"$P\" merge $M/base $M/post --react 0.5 -o $D/other"), 2);
+    says("--react belongs to a sweep");
+    assert_int_equal(run(SWEEP "--sweep 0:1:0.5 --react 0,2"), 2);
+    says("from 0 (towards BASE) to 1");
+    assert_int_equal(run(SWEEP "--sweep 0:1:1 --react 0 -q"), 2);
+    says("no merge in the sweep");
+    assert_int_equal(run(SWEEP "--sweep 0:1:1 --diversity $M/nothing.jsonl"), 2);
+    says("nothing.jsonl");
     assert_int_equal(run("\"$P\" merge $M/base $M/post --sweep 0:1:1 --limit 20 "
                          "--task $M/calibration.jsonl -o $D/mute -q"),
                      2);
@@ -153,6 +197,7 @@ int main(void)
         cmocka_unit_test(json_holds_every_point_and_pick),
         cmocka_unit_test(what_was_traced_is_told_and_a_report_stands),
         cmocka_unit_test(the_picked_merge_is_the_one_that_merge_writes),
+        cmocka_unit_test(samples_and_corrections_stand_beside_the_points),
         cmocka_unit_test(what_cannot_be_swept_is_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
