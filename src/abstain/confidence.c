@@ -73,6 +73,19 @@ int confidence_find(const struct confidence_file *f, const char *name)
     return -1;
 }
 
+bool confidence_is_cross_validated(const struct confidence_source *s)
+{
+    struct json_document *d = NULL;
+    struct plumb_error ignored;
+    bool yes = false;
+    if (!s->details ||
+        json_parse(s->details, strlen(s->details), "details", &d, &ignored) != PLUMB_OK)
+        return false;
+    (void)json_bool(json_get(json_root(d), "cross_validated"), &yes);
+    json_close(d);
+    return yes;
+}
+
 const char *confidence_names(const struct confidence_file *f, char *out, size_t size)
 {
     size_t at = 0;

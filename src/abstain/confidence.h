@@ -81,6 +81,9 @@ bool confidence_is_file(const char *path);
 
 /* The source of this name, or -1. */
 int confidence_find(const struct confidence_file *f, const char *name);
+/* Do the source's details say "cross_validated": true? Then the labels in this very file helped to make it, each question's value
+   without its own: a threshold chosen on them is no longer independent of what fitted the confidence. */
+bool confidence_is_cross_validated(const struct confidence_source *s);
 /* Names of all sources, "p_true, margin", for messages; cut where there is no room. */
 const char *confidence_names(const struct confidence_file *f, char *out, size_t size);
 

@@ -81,6 +81,8 @@ void threshold_write(const struct threshold *t, struct json_writer *w)
     put_number(w, "split_grid", t->split_grid);
     put_count(w, "seed", t->seed);
     put_text(w, "words", word_table_name(t->words));
+    if (*t->source)
+        put_text(w, "source", t->source);
     put_choice(w, &t->choice);
     put_text(w, "guarantee", words);
     if (t->caveat_error > 0) {
@@ -187,6 +189,11 @@ int threshold_read(struct json thresholds, const char *what, struct threshold *o
     if (!json_number(json_get(v, "delta"), &out->delta))
         return wrong_member(what, "delta", "a number", e);
     (void)json_number(json_get(v, "split_grid"), &out->split_grid);
+    if (json_string(json_get(v, "source"), &name, &n)) {
+        if (n >= sizeof out->source)
+            return wrong_member(what, "source", "a name of less than 64 bytes", e);
+        memcpy(out->source, name, n + 1);
+    }
     int status = read_choice(v, what, &out->choice, e);
     if (status == PLUMB_OK && json_exists(caveat)) {
         if (!json_number(json_get(caveat, "target_error"), &out->caveat_error))

@@ -23,6 +23,7 @@ struct threshold {
     enum word_table words;
     bool has_sets;
     struct conformal sets;
+    char source[64]; /* of a confidence file; "": the option probability, calibrated or not */
 };
 
 /* From this confidence up answers carry a caveat at least; INFINITY: none do. */

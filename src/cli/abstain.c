@@ -48,57 +48,25 @@ static const struct option_row options[] = {
      "compare: measure every source on the questions that all of them have"},
     {0, "apply", OPTION_TEXT, "PROBE", AT(apply), "probe: let a stored probe judge the trace"},
     {0, "confidence", OPTION_TEXT, "FILE", AT(confidence),
-     "probe: write the confidence of every question, for compare and combine"},
+     "probe: write the confidence of every question; fit, apply: take the confidence from this "
+     "file "
+     "of plumb abstain probe, check or combine, or of plumb answer"},
+    {0, "source", OPTION_TEXT, "NAME", AT(source),
+     "fit, apply: the source in a confidence file, where it holds several"},
     {'t', "threads", OPTION_INT, "N", AT(threads), "probe: default: all; changes no result"},
     {0, "guess", OPTION_FLAG, NULL, AT(guess),
      "apply: a declined question gets the best guess with its number"},
     {'o', "output", OPTION_TEXT, "FILE", AT(output),
-     "fit: calibration.json with the threshold; apply: a line of JSON for each question; probe: "
-     "the "
-     "probe"},
+     "fit: calibration.json with the threshold; apply: a line of JSON for each question; probe, "
+     "combine: what is made"},
     {0, "report", OPTION_TEXT, "FILE", AT(report),
-     "fit, probe: one HTML page with the risk-coverage curves, or the curve over layers"},
+     "fit, compare: one HTML page with the risk-coverage curves; probe: with the curve over "
+     "layers"},
     {0, "force", OPTION_FLAG, NULL, AT(force),
      "apply a calibration to another model, preset or precision than it was fitted for"},
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
     {0},
 };
-
-int abstain_open(const char *path, const char *calibration, const struct abstain_options *o,
-                 struct abstain_input *out, struct plumb_error *e)
-{
-    *out = (struct abstain_input){.path = path};
-    int status = scores_read(path, &out->scores, e);
-    if (status == PLUMB_OK && calibration) {
-        status = calibration_read(calibration, &out->calibration, e);
-        out->has_calibration = status == PLUMB_OK;
-        if (status == PLUMB_OK && !o->force)
-            status = out->scores.trace
-                         ? calibration_check(&out->calibration, &out->scores.trace->header, path, e)
-                         : error_set(e, PLUMB_INPUT,
-                                     "%s does not say which model and prompt it is of; add --force "
-                                     "if the calibration is for it",
-                                     path);
-        if (status == PLUMB_OK)
-            status =
-                calibrator_apply(&out->calibration.calibrator, &out->scores, &out->calibrated, e);
-    }
-    if (status == PLUMB_OK)
-        status = signals_create(&out->scores, out->calibrated.arena ? &out->calibrated : NULL,
-                                &out->signals, e);
-    return status;
-}
-
-void abstain_close(struct abstain_input *in)
-{
-    signals_free(&in->signals);
-    if (in->calibrated.arena)
-        scores_free(&in->calibrated);
-    scores_free(&in->scores);
-    if (in->has_calibration)
-        calibration_free(&in->calibration);
-    *in = (struct abstain_input){0};
-}
 
 static int check_options(const struct abstain_options *o, struct plumb_error *e)
 {
@@ -110,6 +78,10 @@ static int check_options(const struct abstain_options *o, struct plumb_error *e)
                          "--caveat-error %g: expected more than the target error %g and less than "
                          "1",
                          o->caveat_error, o->target_error);
+    if (o->calibration && o->confidence)
+        return error_set(e, PLUMB_INPUT,
+                         "--confidence takes the place of what --calibration would give: leave out "
+                         "one of them");
     if (o->by_class && !o->sets)
         return error_set(e, PLUMB_INPUT, "--by-class needs --sets");
     return PLUMB_OK;

@@ -259,6 +259,29 @@ static int print_table(const struct abstain_input *in, const struct threshold *t
     return PLUMB_OK;
 }
 
+/* A threshold means something for the confidence that it was fitted on, and for no other. */
+static int check_source(const struct abstain_options *o, struct abstain_input *in,
+                        const struct threshold *t, const char *calibration, struct plumb_error *e)
+{
+    if (o->confidence) {
+        const int status =
+            abstain_use_source(in, o->confidence, o->source ? o->source : t->source, e);
+        if (status != PLUMB_OK)
+            return status;
+    }
+    const char *source = abstain_source(in);
+    if (strcmp(source ? source : "", t->source) == 0)
+        return PLUMB_OK;
+    if (!*t->source)
+        return error_set(e, PLUMB_INPUT,
+                         "the threshold of %s is for the option probability, not for the source %s",
+                         calibration, source);
+    return error_set(e, PLUMB_INPUT,
+                     "the threshold of %s is for the source %s, and this is %s: give a confidence "
+                     "file that holds it with --confidence FILE --source %s",
+                     calibration, t->source, source ? source : "the option probability", t->source);
+}
+
 int abstain_apply(const struct abstain_options *o, const char *calibration, const char *trace,
                   struct plumb_error *e)
 {
@@ -269,6 +292,8 @@ int abstain_apply(const struct abstain_options *o, const char *calibration, cons
     if (status == PLUMB_OK)
         status = threshold_read(json_get(json_root(in.calibration.document), "thresholds"),
                                 calibration, &t, e);
+    if (status == PLUMB_OK)
+        status = check_source(o, &in, &t, calibration, e);
     if (status == PLUMB_OK && t.has_sets && in.signals.p && in.signals.k > t.sets.k)
         status = error_set(e, PLUMB_INPUT,
                            "%s: questions with %d options; the sets of %s were fitted on up to %d",

@@ -75,6 +75,8 @@ static void put_terms(struct json_writer *w, const struct combine_job *j,
     json_write_object(w);
     json_write_key(w, "kind");
     json_write_string(w, "logistic");
+    json_write_key(w, "cross_validated");
+    json_write_bool(w, true);
     put_double(w, "c", how->c);
     json_write_key(w, "folds");
     json_write_integer(w, j->c.folds);
@@ -129,6 +131,11 @@ static int store(struct combine_job *j, const struct combination_options *how, c
         memcpy(f.right, j->all.right, f.n);
         memcpy(f.group, j->all.group, f.n * sizeof *f.group);
         memcpy(f.value[0], j->c.p, f.n * sizeof(double));
+        for (size_t i = 0; i < f.n; i++) {
+            char fold[32];
+            snprintf(fold, sizeof fold, "{\"fold\": %d}", j->c.fold[i]);
+            f.extra[i] = j->c.fold[i] < 0 ? NULL : confidence_keep(&f, fold);
+        }
         status = confidence_write(&f, path, e);
     }
     confidence_free(&f);

@@ -169,8 +169,8 @@ static int fit_sets(const struct abstain_options *o, const struct signals *s, st
     return status;
 }
 
-static int choose(const struct abstain_options *o, const struct signals *s, struct threshold *t,
-                  struct plumb_error *e)
+static int choose(const struct abstain_options *o, const struct signals *s, const char *source,
+                  struct threshold *t, struct plumb_error *e)
 {
     struct parts p;
     *t = (struct threshold){.method = (enum risk_method)o->method,
@@ -181,6 +181,8 @@ static int choose(const struct abstain_options *o, const struct signals *s, stru
                             .caveat_error = o->caveat_error,
                             .caveat = {.threshold = INFINITY},
                             .words = (enum word_table)o->words};
+    if (source)
+        snprintf(t->source, sizeof t->source, "%s", source);
     int status = parts_create(o, s, &p, e);
     if (status != PLUMB_OK)
         return status;
@@ -248,7 +250,7 @@ static int store(const struct abstain_options *o, const struct abstain_input *in
     struct json_document *value = NULL;
     struct calibration own = {0};
     struct json_writer w = json_writer_start(&text, 2);
-    if (!in->has_calibration && !in->scores.trace)
+    if (!in->has_calibration && !in->has_identity)
         return error_set(e, PLUMB_INPUT,
                          "%s does not say which model and prompt it is of, so its threshold cannot "
                          "be stored; give a trace, or --calibration",
@@ -257,7 +259,7 @@ static int store(const struct abstain_options *o, const struct abstain_input *in
     int status = text.failed ? error_memory(e, "the threshold")
                              : json_parse(text.data, text.size, "the threshold", &value, e);
     if (status == PLUMB_OK && !in->has_calibration) {
-        neutral_calibration(&in->scores.trace->header, &neutral);
+        neutral_calibration(&in->identity, &neutral);
         status = neutral.failed ? error_memory(e, "the threshold")
                                 : calibration_parse(neutral.data, neutral.size, in->path, &own, e);
     }
@@ -277,9 +279,16 @@ static int store(const struct abstain_options *o, const struct abstain_input *in
 static const char grid_words[] =
     "The thresholds to try were fixed beforehand; a fixed sequence begins at the strictest that "
     "enough questions reach, which looks at confidences, not at answers.";
-static const char split_words[] = "The thresholds to try, and the one to begin with, came from "
-                                  "other questions than those tested: "
-                                  "the guarantee is exact.";
+static const char split_words[] =
+    "The thresholds to try, and the one to begin with, came from other questions than those "
+    "tested: "
+    "the guarantee is exact, as far as the questions are exchangeable.";
+
+static const char cross_words[] = "But this confidence was made with the answers to these very "
+                                  "questions, each one's without its own fold: the "
+                                  "guarantee is then approximate. For an exact one let the stored "
+                                  "probe judge other labelled questions "
+                                  "(plumb abstain probe --apply), and fit there.";
 
 static int print_json(const struct abstain_input *in, const struct threshold *t)
 {
@@ -292,6 +301,8 @@ static int print_json(const struct abstain_input *in, const struct threshold *t)
     json_write_object(&r.json);
     result_text(&r, "trace", in->path);
     result_bool(&r, "calibrated", in->has_calibration);
+    result_text(&r, "source", abstain_source(in));
+    result_integer(&r, "missing", (int64_t)in->missing);
     result_integer(&r, "questions", (int64_t)in->signals.n);
     result_integer(&r, "labelled", (int64_t)in->signals.labelled);
     result_text(&r, "guarantee", words);
@@ -309,11 +320,21 @@ static void print_words(const struct abstain_options *o, const struct abstain_in
     struct risk_options how = {
         .method = t->method, .target_error = t->target_error, .delta = t->delta};
     risk_words(c, &how, words, sizeof words);
-    printf("%zu labelled questions of %s, confidence %s.\n\n", in->signals.labelled, in->path,
-           in->has_calibration ? "calibrated" : "as the model gives it, not calibrated");
+    if (abstain_source(in))
+        printf("%zu labelled questions of %s, confidence by %s.\n", in->signals.labelled, in->path,
+               abstain_source(in));
+    else
+        printf("%zu labelled questions of %s, confidence %s.\n", in->signals.labelled, in->path,
+               in->has_calibration ? "calibrated" : "as the model gives it, not calibrated");
+    if (in->missing)
+        printf("%zu questions have no confidence there: they count as 0, and are declined.\n",
+               in->missing);
+    putchar('\n');
     options_wrap(words, 0, 0, stdout);
     if (t->method != RISK_PLAIN && t->method != RISK_SGR)
         options_wrap(t->split_grid > 0 ? split_words : grid_words, 0, 0, stdout);
+    if (in->confidence.n && confidence_is_cross_validated(&in->confidence.sources[in->source]))
+        options_wrap(cross_words, 0, 0, stdout);
     if (c->found)
         printf("\nAnswered %zu, declined %zu, wrong among the answered %zu: refusal rate %.1f %%, "
                "error rate %.1f %%.\n",
@@ -352,9 +373,9 @@ static int draw(const struct abstain_options *o, const struct abstain_input *in,
     const struct abstain_page page = {
         .signals = &in->signals,
         .threshold = t,
-        .model = trace ? trace->header.model : in->scores.name,
+        .model = in->has_identity ? in->identity.model : in->scores.name,
         .task = trace ? trace->header.task : in->path,
-        .calibration = in->has_calibration ? in->calibration.method : NULL,
+        .calibration = in->has_calibration ? in->calibration.method : abstain_source(in),
     };
     return abstain_page_write(&page, o->report, e);
 }
@@ -364,6 +385,8 @@ int abstain_fit(const struct abstain_options *o, const char *trace, struct plumb
     struct abstain_input in;
     struct threshold t;
     int status = abstain_open(trace, o->calibration, o, &in, e);
+    if (status == PLUMB_OK && o->confidence)
+        status = abstain_use_source(&in, o->confidence, o->source, e);
     if (status == PLUMB_OK && in.signals.labelled == 0)
         status = error_set(e, PLUMB_INPUT,
                            "%s: none of the %zu questions has a known right answer; a threshold at "
@@ -371,7 +394,7 @@ int abstain_fit(const struct abstain_options *o, const char *trace, struct plumb
                            trace, in.signals.n, o->target_error, o->delta,
                            risk_least_answered(o->target_error, o->delta));
     if (status == PLUMB_OK)
-        status = choose(o, &in.signals, &t, e);
+        status = choose(o, &in.signals, abstain_source(&in), &t, e);
     if (status == PLUMB_OK && o->output)
         status = store(o, &in, &t, e);
     if (status == PLUMB_OK && o->report)

@@ -235,6 +235,8 @@ static void put_details(struct json_writer *w, const struct probe_origin *origin
     put_text(w, "kept_together", origin->key);
     put_integer(w, "folds", origin->folds);
     put_integer(w, "seed", (int64_t)origin->seed);
+    json_write_key(w, "cross_validated");
+    json_write_bool(w, left_out);
     put_text(w, "questions",
              left_out ? "each judged by a probe that was chosen and trained without "
                         "its fold"
