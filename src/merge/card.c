@@ -40,6 +40,37 @@ static void write_number(struct json_writer *j, const char *key, double v)
     json_write_double(j, v);
 }
 
+static void write_numbers(struct json_writer *j, const char *key, const double *v, int n)
+{
+    json_write_key(j, key);
+    json_write_array(j);
+    for (int i = 0; i < n; i++)
+        json_write_double(j, v[i]);
+    json_write_end(j, ']');
+}
+
+/* The numbers that this tensor was merged with, after lists and filters: for each merged model, in their order. */
+static void write_applied(struct json_writer *j, const struct merge_tensor *m)
+{
+    const bool arc = m->method == MERGE_SLERP || m->method == MERGE_NUSLERP;
+    if (m->method == MERGE_SLERP)
+        write_number(j, "t", m->t);
+    else
+        write_numbers(j, "weights", m->weight, m->n_inputs);
+    if (arc) {
+        json_write_key(j, "straight"); /* the arc was taken as a line */
+        json_write_bool(j, m->is_lerp);
+        write_numbers(j, "factors", (double[]){m->first_factor, m->second_factor}, 2);
+    }
+    if (merge_needs_base(m->method))
+        write_number(j, "lambda", m->lambda);
+    if (m->method != MERGE_TIES && m->method != MERGE_DARE_LINEAR && m->method != MERGE_DARE_TIES)
+        return;
+    write_numbers(j, "densities", m->density, m->n_inputs);
+    if (m->method != MERGE_TIES)
+        write_numbers(j, "rescaled_by", m->factor, m->n_inputs); /* what was kept of each change */
+}
+
 static void write_tensor(struct json_writer *j, const struct merge_item *item)
 {
     const struct merge_tensor *m = &item->merge;
@@ -56,17 +87,7 @@ static void write_tensor(struct json_writer *j, const struct merge_item *item)
     }
     write_number(j, "cosine", m->cosine);
     write_number(j, "relative_change", m->relative_change);
-    if (m->method == MERGE_SLERP) {
-        write_number(j, "t", m->t);
-        json_write_key(j, "straight"); /* the arc was taken as a line */
-        json_write_bool(j, m->is_lerp);
-    } else {
-        json_write_key(j, "weights");
-        json_write_array(j);
-        for (int i = 0; i < m->n_inputs; i++)
-            json_write_double(j, m->weight[i]);
-        json_write_end(j, ']');
-    }
+    write_applied(j, m);
     json_write_end(j, '}');
 }
 
@@ -85,6 +106,11 @@ int merge_card(const struct merge_plan *p, const struct merge_report *report, st
     json_write_key(j, "seed");
     json_write_integer(j, (int64_t)r->seed);
     write_inputs(j, p);
+    json_write_key(j, "merged"); /* places in "models", in the order of weights and densities */
+    json_write_array(j);
+    for (int i = 0; i < r->n_inputs; i++)
+        json_write_integer(j, r->inputs[i]);
+    json_write_end(j, ']');
     write_number(j, "relative_change", report->relative_change);
     write_number(j, "smallest_cosine", report->smallest_cosine);
     write_number(j, "largest_slerp_lerp_gap", report->largest_arc_gap);

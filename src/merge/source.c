@@ -59,6 +59,7 @@ static int hash_of(const struct merge_plan *p, struct hash128 *out, struct plumb
     }
     const int numbers[] = {(int)p->recipe->method, p->recipe->base, p->recipe->n_inputs, p->like};
     hash_add(s, numbers, sizeof numbers);
+    hash_add(s, p->recipe->inputs, (size_t)p->recipe->n_inputs * sizeof *p->recipe->inputs);
     hash_add(s, &p->recipe->seed, sizeof p->recipe->seed);
     for (size_t i = 0; i < p->n; i++) {
         const struct merge_tensor *m = &p->items[i].merge;

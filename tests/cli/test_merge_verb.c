@@ -4,6 +4,7 @@
  *
  * PLUMB_PROGRAM names the program, PLUMB_TEST_GOLDEN/models holds tiny models of every kind.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "base/json.h"
 
 static char folder[] = "/tmp/plumb-merge-XXXXXX", out[1 << 16];
 
@@ -102,6 +105,53 @@ static void one_thread_and_three_write_the_same_bytes(void **state)
     }
 }
 
+static double number_of(struct json tensor, const char *key)
+{
+    double v = NAN;
+    const struct json x = json_get(tensor, key);
+    (void)json_number(json_kind(x) == JSON_ARRAY ? json_at(x, 0) : x, &v);
+    return v;
+}
+
+/* After filters and defaults, tensor by tensor. */
+static void the_card_says_what_was_applied(void **state)
+{
+    (void)state;
+    char path[64];
+    struct json_document *d;
+    struct plumb_error e = {0};
+    assert_runs("$P merge $M/llama-q8_0/model.gguf $M/llama-q5_1/model.gguf -o card.gguf --method "
+                "dare-ties --density 0.4 --weight 0.7 --filter 'attn=0.5,*=0.25' --seed 7");
+    snprintf(path, sizeof path, "%s/card.gguf.merge_card.json", folder);
+    if (json_open(path, &d, &e) != PLUMB_OK)
+        fail_msg("%s", e.message);
+    const struct json root = json_root(d), tensors = json_get(root, "tensors");
+    size_t attention = 0, others = 0;
+    int64_t merged = -1;
+    assert_true(json_integer(json_at(json_get(root, "merged"), 0), &merged) && merged == 1);
+    for (struct json_iterator i = json_each(tensors); json_next(&i);) {
+        const char *name = "";
+        size_t n;
+        assert_true(json_string(json_get(i.value, "name"), &name, &n));
+        const bool attends = strstr(name, "attn_q.") || strstr(name, "attn_v.");
+        const double lambda = number_of(i.value, "lambda");
+        assert_true(number_of(i.value, "densities") == 0.4 && number_of(i.value, "weights") == 0.7);
+        /* Of the changes 0.4 are kept, and given their norm again. */
+        assert_true(number_of(i.value, "rescaled_by") >= 1);
+        if (strstr(name, "ffn_"))
+            assert_true(lambda == 0.25);
+        if (attends)
+            assert_true(lambda == 0.5);
+        attention += attends;
+        others += !attends;
+    }
+    assert_true(attention > 0 && others > 0);
+    json_close(d);
+    assert_runs("$P merge $M/llama $M/llama -o arc --method slerp --t 0.25 && grep -q "
+                "'\"factors\"' arc/merge_card.json && grep -q '\"t\": 0.25' "
+                "arc/merge_card.json");
+}
+
 static void what_does_not_fit_is_refused_and_leaves_nothing(void **state)
 {
     (void)state;
@@ -162,6 +212,7 @@ int main(void)
         cmocka_unit_test(blocks_are_read_and_written_as_bf16),
         cmocka_unit_test(the_last_model_gives_everything_but_weights),
         cmocka_unit_test(one_thread_and_three_write_the_same_bytes),
+        cmocka_unit_test(the_card_says_what_was_applied),
         cmocka_unit_test(what_does_not_fit_is_refused_and_leaves_nothing),
         cmocka_unit_test(numbers_that_cannot_be_written_are_named),
         cmocka_unit_test(a_full_disk_leaves_nothing),

@@ -259,6 +259,51 @@ static void dare_keeps_the_norm_and_about_the_density(void **state)
     assert_memory_not_equal(result, other, sizeof result);
 }
 
+/* Of the masks of two inputs: how often both keep elements `lag` apart, as a share. */
+static double kept_together(const bool *a, const bool *b, size_t lag)
+{
+    size_t both = 0;
+    for (size_t j = 0; j + lag < N; j++)
+        both += a[j] && b[j + lag];
+    return (double)both / (double)(N - lag);
+}
+
+/* What is kept is a sample of the changes: its mean and its mean square are theirs to five standard errors, and nothing that is
+   kept says anything of its neighbours (a draw gives four elements), of the next block, of another model or another tensor. */
+static void what_dare_keeps_is_a_fair_sample(void **state)
+{
+    (void)state;
+    static bool first[N], second[N], elsewhere[N];
+    const double p = 0.3, error = 5 * sqrt(p * p * (1 - p * p) / N);
+    fill(23);
+    struct merge_tensor m = tensor_of(MERGE_DARE_LINEAR);
+    m.density[0] = m.density[1] = p;
+    merge_mask(&m, 0, 0, N, first);
+    merge_mask(&m, 1, 0, N, second);
+    m.stream++;
+    merge_mask(&m, 0, 0, N, elsewhere);
+    double kept = 0, sum = 0, square = 0, all = 0, all_squares = 0, fourth = 0;
+    for (size_t j = 0; j < N; j++) {
+        const double delta = (double)data[1][j] - (double)data[0][j];
+        all += delta / N;
+        all_squares += delta * delta / N;
+        fourth += delta * delta * delta * delta / N;
+        kept += first[j];
+        sum += first[j] ? delta : 0;
+        square += first[j] ? delta * delta : 0;
+    }
+    const double share =
+        (1 - p) / (p * N); /* variance of a mean over a share p of N, drawn without putting back */
+    assert_true(fabs(sum / kept - all) < 5 * sqrt((all_squares - all * all) * share));
+    assert_true(fabs(square / kept - all_squares) <
+                5 * sqrt((fourth - all_squares * all_squares) * share));
+    static const size_t lags[] = {1, 2, 3, 4, 5, 8, 1024, MERGE_BLOCK};
+    for (size_t i = 0; i < sizeof lags / sizeof *lags; i++)
+        assert_true(fabs(kept_together(first, first, lags[i]) - p * p) < error);
+    assert_true(fabs(kept_together(first, second, 0) - p * p) < error);
+    assert_true(fabs(kept_together(first, elsewhere, 0) - p * p) < error);
+}
+
 /* base 0: deltas are the inputs. Elements: agreement, a lost vote, a tie of signs that cancels, a zero. */
 static void signs_are_elected_by_weight(void **state)
 {
@@ -291,6 +336,7 @@ int main(void)
         cmocka_unit_test(the_arc_leaves_the_line_by_what_geometry_says),
         cmocka_unit_test(trimming_keeps_exactly_the_largest),
         cmocka_unit_test(dare_keeps_the_norm_and_about_the_density),
+        cmocka_unit_test(what_dare_keeps_is_a_fair_sample),
         cmocka_unit_test(signs_are_elected_by_weight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
