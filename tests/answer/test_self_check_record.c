@@ -400,6 +400,39 @@ static void a_question_that_is_not_in_the_trace_is_named(void **state)
     assert_non_null(strstr(e.message, "question n1 is not in"));
 }
 
+/* Every allocation may fail: a clean message, no leak (the sanitizers look), and the file is not there. */
+static void running_out_of_memory_is_told(void **state)
+{
+    (void)state;
+    const struct self_check_answers_options all = {0};
+    struct self_check_options o = few_sources();
+    struct plumb_error e = {0};
+    char path[128], partial[160];
+    write_file(answers_path, answers_text);
+    in_folder(path, "memory.jsonl");
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    int failed = 0;
+    for (long n = 1; n < 2000; n += 1 + n / 8) {
+        struct self_check_answers a;
+        struct confidence_file file;
+        struct self_check_record_report report;
+        mem_fail_after(n);
+        int status = self_check_answers_file(answers_path, &all, &a, &e);
+        if (status == PLUMB_OK)
+            status = self_check_record(model, &a, &o, path, NULL, &file, &report, &e);
+        mem_fail_after(0);
+        assert_true(status == PLUMB_OK || status == PLUMB_MACHINE);
+        assert_int_equal(file_exists(path), status == PLUMB_OK);
+        failed += status != PLUMB_OK;
+        if (status == PLUMB_OK)
+            confidence_free(&file);
+        self_check_answers_free(&a);
+        unlink(path);
+        unlink(partial);
+    }
+    assert_true(failed > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +445,7 @@ int main(void)
         cmocka_unit_test(a_line_without_an_answer_is_named),
         cmocka_unit_test(examples_are_right_and_wrong_in_turn),
         cmocka_unit_test(a_question_that_is_not_in_the_trace_is_named),
+        cmocka_unit_test(running_out_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
