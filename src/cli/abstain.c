@@ -130,6 +130,7 @@ static const char *const synopses[] = {
     "apply CALIBRATION TRACE [options]",
     "probe TRACE [--layers LIST] [--kind KIND] [options] -o PROBE [--confidence FILE]",
     "probe --apply PROBE TRACE --confidence FILE",
+    "check MODEL QUESTIONS --trace TRACE -o FILE (plumb help abstain check)",
     "compare TRACE... [options]",
     NULL};
 static const char *const examples[][2] = {
