@@ -81,27 +81,23 @@ struct chooser {
     double least_accuracy;
 };
 
-/* Takes a setting into its row where it is the best so far. */
-static int consider(struct chooser *c, const struct setting *x, enum steer_value by,
-                    const float *logits, double temperature, struct plumb_error *e)
+/* Takes a setting with these values into its row where it is the best so far. */
+static void consider(const struct chooser *c, const struct setting *x, enum steer_value by,
+                     const struct steer_measured m[STEER_VALUES])
 {
     struct steer_row *row = &c->out->rows[x->kind];
-    struct steer_measured m[STEER_VALUES];
-    const int status = steer_judge(&c->part->labels, logits, temperature, &c->how, m, e);
-    if (status != PLUMB_OK)
-        return status;
     row->tried++;
     const double gain = row->fitted[by].value - m[by].value;
-    const bool weaker = x->kind <= STEER_RANDOM && fabs(x->strength) < fabs(row->strength);
-    const bool better = gain > 0 || (gain == 0 && row->acts && weaker);
+    const bool weaker =
+        x->kind <= STEER_RANDOM && fabs(x->strength)<fabs(row->strength), better = gain> 0 ||
+        (gain == 0 && row->acts && weaker);
     if (!better || m[STEER_ACCURACY].value < c->least_accuracy)
-        return PLUMB_OK;
+        return;
     row->acts = true;
     row->number = x->number;
     row->layer = x->layer;
     row->strength = x->strength;
-    memcpy(row->fitted, m, sizeof m);
-    return PLUMB_OK;
+    memcpy(row->fitted, m, sizeof row->fitted);
 }
 
 /* Every row begins as the model that is left as it is. */
@@ -125,9 +121,13 @@ static int choose_directions(struct chooser *c, const struct settings *s, const 
                              struct plumb_error *e)
 {
     const size_t each = c->part->labels.n * (size_t)c->part->labels.k;
+    struct steer_measured m[STEER_VALUES];
     int status = PLUMB_OK;
-    for (size_t i = 1; i < s->n && status == PLUMB_OK; i++)
-        status = consider(c, &s->items[i], STEER_ECE, logits + i * each, 1, e);
+    for (size_t i = 1; i < s->n && status == PLUMB_OK; i++) {
+        status = steer_judge(&c->part->labels, logits + i * each, 1, &c->how, m, e);
+        if (status == PLUMB_OK)
+            consider(c, &s->items[i], STEER_ECE, m);
+    }
     return status;
 }
 
@@ -136,6 +136,7 @@ static int choose_clips(struct chooser *c, const float *final, const float *as_i
                         struct plumb_error *e)
 {
     const size_t each = c->part->labels.n * (size_t)c->part->labels.k;
+    struct steer_measured m[STEER_VALUES];
     float *logits = mem_array(each, sizeof *logits);
     int status = logits ? PLUMB_OK : error_memory(e, "clipped answers");
     for (int q = 0; q < CLIPS && status == PLUMB_OK; q++) {
@@ -144,12 +145,13 @@ static int choose_clips(struct chooser *c, const float *final, const float *as_i
         if (status == PLUMB_OK && !memcmp(logits, as_is, each * sizeof *logits))
             break;
         if (status == PLUMB_OK)
-            status = consider(c, &x, STEER_ECE, logits, 1, e);
+            status = steer_judge(&c->part->labels, logits, 1, &c->how, m, e);
+        if (status != PLUMB_OK)
+            break;
+        consider(c, &x, STEER_ECE, m);
         x.kind = STEER_CLIP_NLL;
-        if (status == PLUMB_OK)
-            status = consider(c, &x, STEER_NLL, logits, 1, e);
-        if (status == PLUMB_OK && q % 50 == 0 &&
-            !progress_report(c->o->progress, (size_t)q, CLIPS, "clips", NULL))
+        consider(c, &x, STEER_NLL, m);
+        if (q % 50 == 0 && !progress_report(c->o->progress, (size_t)q, CLIPS, "clips", NULL))
             status = error_set(e, PLUMB_NO, "stopped");
     }
     mem_free(logits);
@@ -163,6 +165,7 @@ static int choose_temperatures(struct chooser *c, const float *as_is, struct plu
     const struct steer_labels *l = &c->part->labels;
     const size_t each = l->n * (size_t)l->k;
     double *logits = mem_array(each, sizeof *logits);
+    struct steer_measured m[STEER_VALUES];
     struct temperature t;
     if (!logits)
         return error_memory(e, "the answers");
@@ -173,14 +176,18 @@ static int choose_temperatures(struct chooser *c, const float *as_is, struct plu
     int status = temperature_fit(&rows, "the answers", &t, e);
     if (status == PLUMB_OK) {
         const struct setting x = {.kind = STEER_TEMPERATURE_NLL, .layer = -1, .strength = t.tau};
-        status = consider(c, &x, STEER_NLL, as_is, t.tau, e);
+        status = steer_judge(l, as_is, t.tau, &c->how, m, e);
+        if (status == PLUMB_OK)
+            consider(c, &x, STEER_NLL, m);
     }
     for (int i = 1; i < TEMPERATURES && status == PLUMB_OK; i++) {
         const int steps = (i + 1) / 2, away = i % 2 ? steps : -steps; /* 1, -1, 2, -2, ... */
         const double step = away / (0.5 * (TEMPERATURES - 1));
         const struct setting x = {
             .kind = STEER_TEMPERATURE_ECE, .layer = -1, .strength = exp(step * log(20))};
-        status = consider(c, &x, STEER_ECE, as_is, x.strength, e);
+        status = steer_judge(l, as_is, x.strength, &c->how, m, e);
+        if (status == PLUMB_OK)
+            consider(c, &x, STEER_ECE, m);
     }
     mem_free(logits);
     return status;
