@@ -12,20 +12,13 @@
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "cli/result.h"
+#include "cli/spectrum.h"
 #include "cli/verb.h"
 #include "model/config.h"
 #include "report/spectrum.h"
 #include "spectrum/intervention.h"
 #include "spectrum/spectrum.h"
 #include "spectrum/spectrum_json.h"
-
-struct spectrum_verb_options {
-    struct common_options common;
-    const char *output, *layers, *modules, *state, *write;
-    size_t rank, seed;
-    int draws, threads;
-    bool json;
-};
 
 #define AT(field) offsetof(struct spectrum_verb_options, field)
 static const struct option_row options[] = {
@@ -45,6 +38,12 @@ static const struct option_row options[] = {
     {0, "write", OPTION_TEXT, "KIND", AT(write),
      "write a model instead: scale, break, break-right, restore, restore-right, scale-only, "
      "random"},
+    {0, "trace", OPTION_TEXT, "QUESTIONS", AT(trace),
+     "also trace both models and the interventions scale, restore, scale-only, break and random "
+     "over "
+     "these questions, and show what each does to accuracy and calibration; traces are kept in "
+     "OUT.traces/"},
+    {0, "limit", OPTION_SIZE, "N", AT(limit), "--trace: only the first N questions"},
     {0, "threads", OPTION_INT, "N", AT(threads),
      "0, the default: as many as there are; the result is the same"},
     {0, "json", OPTION_FLAG, NULL, AT(json), "one JSON document"},
@@ -108,7 +107,8 @@ static bool show_attention(const struct spectrum *s)
     return printed;
 }
 
-static int show_text(const struct spectrum *s, double seconds, struct plumb_error *e)
+static int show_text(const struct spectrum *s, const struct spectrum_arm *arms, size_t n_arms,
+                     double seconds, struct plumb_error *e)
 {
     char time[32], line[512];
     double change = 0;
@@ -128,12 +128,12 @@ static int show_text(const struct spectrum *s, double seconds, struct plumb_erro
         options_wrap(line, 0, 0, stdout);
     for (int k = 0; k < SHOWN && printed; k++)
         printed = show_statistic(s, shown[k]);
-    if (!printed || !show_attention(s))
+    if (!printed || !show_attention(s) || (n_arms && !spectrum_print_arms(arms, n_arms)))
         return error_memory(e, "a table");
     return PLUMB_OK;
 }
 
-static int show_json(const struct spectrum *s)
+static int show_json(const struct spectrum *s, const struct spectrum_arm *arms, size_t n_arms)
 {
     struct result r;
     result_start(&r);
@@ -152,6 +152,8 @@ static int show_json(const struct spectrum *s)
     json_write_end(&r.json, ']');
     json_write_key(&r.json, "attention");
     spectrum_attention_write(&r.json, s);
+    if (n_arms)
+        spectrum_write_arms(arms, n_arms, &r);
     json_write_end(&r.json, '}');
     return result_print(&r);
 }
@@ -166,6 +168,8 @@ static int compare(const struct spectrum_verb_options *o, const struct model *ba
     struct buffer state = BUFFER_EMPTY, command = BUFFER_EMPTY;
     struct progress_line line;
     struct spectrum s;
+    struct spectrum_arm *arms = NULL;
+    size_t n_arms = 0;
     const double begin = clock_seconds();
     if (o->output)
         buffer_printf(&state, "%s.state.json", o->output);
@@ -173,6 +177,10 @@ static int compare(const struct spectrum_verb_options *o, const struct model *ba
                   model_name(post), o->draws, o->seed);
     if (o->rank)
         buffer_printf(&command, " --rank %zu", o->rank);
+    if (o->trace)
+        buffer_printf(&command, " --trace %s", file_base_name(o->trace));
+    if (o->trace && o->limit)
+        buffer_printf(&command, " --limit %zu", o->limit);
     how.state = o->state ? o->state : o->output ? buffer_string(&state) : NULL;
     progress_line_start(&line, o->common.quiet);
     how.progress = &line.progress;
@@ -180,10 +188,14 @@ static int compare(const struct spectrum_verb_options *o, const struct model *ba
                                                 : spectrum_run(base, post, &how, &s, e);
     progress_line_end(&line);
     if (status == PLUMB_OK) {
-        if (o->output)
-            status = spectrum_report_write(&s, buffer_string(&command), o->output, e);
+        if (o->trace)
+            status = spectrum_trace(o, base, post, given, &arms, &n_arms, e);
+        if (status == PLUMB_OK && o->output)
+            status = spectrum_report_write(&s, arms, n_arms, buffer_string(&command), o->output, e);
         if (status == PLUMB_OK)
-            status = o->json ? show_json(&s) : show_text(&s, clock_seconds() - begin, e);
+            status = o->json ? show_json(&s, arms, n_arms)
+                             : show_text(&s, arms, n_arms, clock_seconds() - begin, e);
+        mem_free(arms);
         if (status == PLUMB_OK && o->output) {
             if (!o->state) /* complete: there is nothing to go on with */
                 unlink(buffer_string(&state));
@@ -252,7 +264,9 @@ static int spectrum(const struct spectrum_verb_options *o, const struct operands
                                    .seed = o->seed,
                                    .threads = o->threads};
     open.weights = false;
-    int status = o->modules ? spectrum_modules_parse(o->modules, &how.modules, e) : PLUMB_OK;
+    int status = spectrum_trace_check(o, e);
+    if (status == PLUMB_OK && o->modules)
+        status = spectrum_modules_parse(o->modules, &how.modules, e);
     if (status == PLUMB_OK)
         status = model_open(words->words[0], &open, &base, e);
     if (status == PLUMB_OK)
@@ -287,11 +301,14 @@ static int run(int argc, char **argv)
 static const char *const synopses[] = {"BASE POST [-o REPORT.html] [options]",
                                        "BASE POST --write KIND -o MODEL [options]", NULL};
 static const char *const examples[][2] = {
-    {"plumb spectrum base/ post/ -o spectrum.html", "every matrix, exact, with both controls"},
-    {"plumb spectrum base/ post/ --modules q,k --null 0 --json",
+    {"plumb spectrum demo/base demo/post -o spectrum.html",
+     "every matrix, exact, with both controls"},
+    {"plumb spectrum demo/base demo/post --modules q,k --null 0 --json",
      "scales of queries and keys, without controls"},
-    {"plumb spectrum base/ post/ --write scale -o scaled/",
+    {"plumb spectrum demo/base demo/post --write scale -o scaled",
      "the post-trained model with the base's singular values, scaled"},
+    {"plumb spectrum demo/base demo/post --null 2 --trace demo/questions.jsonl -o experiment.html",
+     "also what each part of the change does to answers"},
     {NULL},
 };
 const struct verb verb_spectrum = {

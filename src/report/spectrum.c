@@ -247,6 +247,54 @@ static void chapter_matrices(struct page *p, const struct spectrum *s)
     grid_destroy(t);
 }
 
+/* ---- the causal experiment ---- */
+
+double spectrum_arm_share(const struct spectrum_arm *arms, size_t i)
+{
+    const double base = arms[0].digest.ece.value, post = arms[1].digest.ece.value;
+    const double lost = arms[1].digest.accuracy.value - arms[i].digest.accuracy.value;
+    return post > base && lost <= SPECTRUM_RUINED
+               ? (arms[i].digest.ece.value - base) / (post - base)
+               : NAN;
+}
+
+static void chapter_arms(struct page *p, const struct spectrum_arm *arms, size_t n)
+{
+    char items[NUMBER_TEXT];
+    if (n == 0)
+        return;
+    struct grid *t = grid_create("Each model on the questions");
+    page_chapter(p, "experiment", "What each part of the change does");
+    page_text(
+        p,
+        "The post-trained model with one part of its change taken away in every matrix, over "
+        "%s questions with known answers. scale: the base's singular values, scaled. restore: "
+        "the base's left singular vectors, turned by the right side's rotation. scale-only: "
+        "the base's matrices, scaled. break: the base's left singular vectors as they are. "
+        "random: left singular vectors turned at random. The last two move the weights far, "
+        "and any change that far ruins a model.",
+        number_count(arms[0].digest.n, items));
+    grid_column(t, "model", GRID_TEXT);
+    grid_column(t, "|X - W_post| / |W_post|", GRID_NUMBER);
+    grid_column(t, "accuracy", GRID_NUMBER);
+    grid_column(t, "mean confidence", GRID_NUMBER);
+    grid_column(t, "ECE", GRID_NUMBER);
+    grid_column(t, "log loss", GRID_NUMBER);
+    grid_column(t, "of the gap to base", GRID_NUMBER);
+    for (size_t i = 0; i < n; i++) {
+        const struct digest *d = &arms[i].digest;
+        const struct digest_value *const values[] = {&d->accuracy, &d->mean_confidence, &d->ece,
+                                                     &d->nll};
+        grid_text(t, arms[i].name);
+        grid_number(t, arms[i].off, 4);
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++)
+            grid_value(t, values[v]->value, values[v]->low, values[v]->high, 3);
+        grid_number(t, spectrum_arm_share(arms, i), 2);
+    }
+    page_table(p, t);
+    grid_destroy(t);
+}
+
 static void chapter_limits(struct page *p, const struct spectrum *s)
 {
     page_chapter(p, "limits", "What this rests on");
@@ -268,8 +316,8 @@ static void chapter_limits(struct page *p, const struct spectrum *s)
                  "for answers. Write the interventions (--write) and measure them.");
 }
 
-int spectrum_report_write(const struct spectrum *s, const char *command, const char *path,
-                          struct plumb_error *e)
+int spectrum_report_write(const struct spectrum *s, const struct spectrum_arm *arms, size_t n_arms,
+                          const char *command, const char *path, struct plumb_error *e)
 {
     char title[300];
     snprintf(title, sizeof title, "Spectrum of %.120s against %.120s", s->post_name, s->base_name);
@@ -287,6 +335,7 @@ int spectrum_report_write(const struct spectrum *s, const char *command, const c
     chapter_depth(p, s);
     chapter_values(p, s);
     chapter_attention(p, s);
+    chapter_arms(p, arms, n_arms);
     chapter_matrices(p, s);
     chapter_limits(p, s);
     const int status = page_write(p, path, e);

@@ -156,6 +156,34 @@ static void an_intervention_writes_a_model_that_runs(void **state)
     assert_runs("head -20 $D/questions.jsonl > few.jsonl; $P trace scaled few.jsonl -o s.trace -q");
 }
 
+static void the_experiment_traces_each_intervention(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"base",       "post",  "scale", "restore",
+                                        "scale-only", "break", "random"};
+    assert_runs("head -60 $D/questions.jsonl > some.jsonl; $P spectrum $D/base $D/post --null 0 "
+                "--trace some.jsonl -o e.html --json -q");
+    struct json_document *d = parse();
+    const struct json arms = json_get(json_root(d), "interventions");
+    assert_int_equal(json_size(arms), 7);
+    for (size_t i = 0; i < 7; i++) {
+        const struct json x = json_at(arms, i);
+        assert_true(json_is_string(json_get(x, "model"), names[i]));
+        assert_int_equal((int)number(x, "n"), 60);
+        assert_true(number(x, "ece") >= 0 && number(x, "accuracy") <= 1);
+        assert_int_equal(json_exists(json_get(x, "off")), i >= 2);
+    }
+    /* the written models are gone, their traces are there, and are what a trace of such a model is */
+    assert_runs(
+        "test $(ls e.html.traces | wc -l) = 7; grep -q 'What each part of the change does' e.html");
+    assert_runs("$P trace $D/post some.jsonl -o post.trace -q --lens none && cmp post.trace "
+                "e.html.traces/post.trace");
+    assert_runs(
+        "$P spectrum $D/base $D/post --write scale -o scale -q && $P trace scale some.jsonl "
+        "-o scale.trace -q --lens none && cmp scale.trace e.html.traces/scale.trace");
+    json_close(d);
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -169,10 +197,18 @@ static void what_cannot_be_is_refused(void **state)
         {"$P spectrum $D/base $D/post --write bend -o bent", "there is no intervention 'bend'"},
         {"$P spectrum $D/base $D/post --write scale", "-o OUT is missing"},
         {"$P spectrum $D/base $D/post --write scale --rank 3 -o bent", "leave --rank away"},
+        {"$P spectrum $D/base $D/post --trace some.jsonl", "add -o REPORT.html"},
+        {"$P spectrum $D/base $D/post --trace none.jsonl -o x.html --null 0 --layers 1",
+         "none.jsonl"},
+        {"$P spectrum $D/base $D/post --trace $D/calibration.jsonl -o x.html --null 0 --layers 1",
+         "no question has an answer"},
+        {"$P spectrum $D/base $D/post --trace some.jsonl --write scale -o x.html",
+         "leave out --write"},
+        {"$P spectrum $D/base $D/post --limit 3", "--limit needs --trace"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_refused(cases[i].line, cases[i].says);
-    assert_runs("test ! -e bent");
+    assert_runs("test ! -e bent && test ! -e x.html");
 }
 
 int main(void)
@@ -182,6 +218,7 @@ int main(void)
         cmocka_unit_test(json_holds_every_matrix),
         cmocka_unit_test(the_page_goes_on_from_its_state_and_takes_it_away),
         cmocka_unit_test(an_intervention_writes_a_model_that_runs),
+        cmocka_unit_test(the_experiment_traces_each_intervention),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
