@@ -46,6 +46,8 @@ static const struct option_row options[] = {
      "probe: P(IK), from the hidden states alone, without the numbers of the answer"},
     {0, "common", OPTION_FLAG, NULL, AT(common_questions),
      "compare: measure every source on the questions that all of them have"},
+    {0, "slice", OPTION_TEXT, "FILE", AT(slice),
+     "slice: the questions to recalibrate; their answers are not needed"},
     {0, "apply", OPTION_TEXT, "PROBE", AT(apply), "probe: let a stored probe judge the trace"},
     {0, "confidence", OPTION_TEXT, "FILE", AT(confidence),
      "probe: write the confidence of every question; fit, apply: take the confidence from this "
@@ -99,13 +101,15 @@ static int act(const struct abstain_options *o, const struct operands *w, struct
         return abstain_apply(o, w->words[1], w->words[2], e);
     if (strcmp(word, "probe") == 0 && w->count == 2)
         return abstain_probe(o, w->words[1], e);
+    if (strcmp(word, "slice") == 0 && w->count == 2)
+        return abstain_slice(o, w->words[1], e);
     if (strcmp(word, "combine") == 0 && w->count >= 2)
         return abstain_combine(o, w->words + 1, w->count - 1, e);
     if (strcmp(word, "compare") == 0 && w->count >= 2)
         return abstain_compare(o, w->words + 1, w->count - 1, e);
     return error_set(e, PLUMB_INPUT,
                      "'%.40s' with %d files; expected fit TRACE, apply CALIBRATION TRACE, "
-                     "probe TRACE, compare FILE... or combine FILE...",
+                     "probe TRACE, compare FILE..., combine FILE... or slice FILE",
                      word, w->count - 1);
 }
 
@@ -131,7 +135,9 @@ static const char *const synopses[] = {
     "probe TRACE [--layers LIST] [--kind KIND] [options] -o PROBE [--confidence FILE]",
     "probe --apply PROBE TRACE --confidence FILE",
     "check MODEL QUESTIONS --trace TRACE -o FILE (plumb help abstain check)",
-    "compare TRACE... [options]",
+    "compare FILE... [options]",
+    "combine FILE... -o FILE",
+    "slice LABELLED --slice UNLABELLED [options]",
     NULL};
 static const char *const examples[][2] = {
     {"plumb abstain fit post.trace --calibration calibration.json --target-error 0.2 -o "
@@ -161,9 +167,15 @@ const struct verb verb_abstain = {
         "answer is right. Its layer is chosen by cross-validation, and its figures are of "
         "questions "
         "that neither its training nor that choice saw.\n"
-        "compare measures the sources of confidence that one pass gives: option probability, "
-        "margin, entropy, option mass.\n"
-        "Exit status 1: no threshold meets the target; it then abstains on everything.",
+        "compare measures sources of confidence side by side: those that one pass gives (option "
+        "probability, margin, entropy, option mass) and those of confidence files.\n"
+        "combine makes one confidence of several by cross-validated logistic regression.\n"
+        "slice recalibrates questions of a new kind without a label of them, from labelled "
+        "questions "
+        "of many groups, and says whether that is better than one map for all.\n"
+        "Exit status 1: no threshold meets the target, so that everything is declined; or a slice "
+        "is "
+        "not better recalibrated than by one map for all.",
     .options = options,
     .examples = examples,
     .run = run,

@@ -12,7 +12,7 @@
 struct abstain_options {
     struct common_options common;
     const char *calibration, *output, *report, *sets, *layers, *target, *apply, *confidence,
-        *source;
+        *source, *slice;
     double target_error, delta, caveat_error, split_grid, alpha;
     size_t seed;
     int method, words, folds, threads, kind, split;
@@ -48,6 +48,7 @@ int abstain_fit(const struct abstain_options *o, const char *trace, struct plumb
 int abstain_apply(const struct abstain_options *o, const char *calibration, const char *trace,
                   struct plumb_error *e);
 int abstain_probe(const struct abstain_options *o, const char *trace, struct plumb_error *e);
+int abstain_slice(const struct abstain_options *o, const char *labelled, struct plumb_error *e);
 int abstain_combine(const struct abstain_options *o, char **files, int n, struct plumb_error *e);
 int abstain_compare(const struct abstain_options *o, char **files, int n, struct plumb_error *e);
 
