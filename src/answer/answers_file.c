@@ -24,6 +24,7 @@ struct recording {
     char *partial; /* PATH.partial */
     FILE *stream;  /* of the partial, at its end */
     struct answer_prompt prompt;
+    struct sampling *sampling;
     char key[33], model[33], task[33];
     char **lines; /* [questions->count] null: not done */
     size_t done;
@@ -183,17 +184,14 @@ static int keep_lines(struct recording *r, const struct sampled *made, size_t n)
 static int run(struct recording *r)
 {
     const size_t total = r->questions->count;
-    struct sampling *sampling;
     struct sampled *made = mem_zalloc((size_t)r->o->chunk, sizeof *made);
-    if (!made)
-        return error_memory(r->e, "the answers");
-    int status = sampling_open(r->m, &r->prompt, &r->o->sampled, &sampling, r->e);
+    int status = made ? PLUMB_OK : error_memory(r->e, "the answers");
     while (status == PLUMB_OK && r->done < total) {
         const size_t left = total - r->done,
                      n = left < (size_t)r->o->chunk ? left : (size_t)r->o->chunk;
-        status =
-            tell(r) ? sampling_run(sampling, r->questions->items + r->done, n, go_on, r, made, r->e)
-                    : error_set(r->e, PLUMB_NO, "stopped");
+        status = tell(r) ? sampling_run(r->sampling, r->questions->items + r->done, n, go_on, r,
+                                        made, r->e)
+                         : error_set(r->e, PLUMB_NO, "stopped");
         if (status != PLUMB_OK)
             break;
         status = keep_lines(r, made, n);
@@ -204,7 +202,6 @@ static int run(struct recording *r)
     else if (status == PLUMB_NO)
         error_set(r->e, PLUMB_NO, "stopped after %zu of %zu questions: the same command goes on",
                   r->done, total);
-    sampling_close(sampling);
     mem_free(made);
     return status;
 }
@@ -416,6 +413,8 @@ static int record(struct recording *r, struct confidence_file *out, struct answe
         status = lines_of(r, r->path);
         return status == PLUMB_OK ? assemble(r, out, report) : status;
     }
+    if (status == PLUMB_OK) /* before anything is written: an option may be wrong */
+        status = sampling_open(r->m, &r->prompt, &r->o->sampled, &r->sampling, r->e);
     if (status == PLUMB_OK)
         status = open_partial(r);
     report->resumed = r->done;
@@ -450,6 +449,7 @@ int answers_record(struct model *m, const struct free_form_set *questions,
         mem_free(r.lines[i]);
     mem_free(r.lines);
     mem_free(r.partial);
+    sampling_close(r.sampling);
     answer_prompt_close(&r.prompt);
     if (status != PLUMB_OK) {
         confidence_free(out);
