@@ -335,6 +335,48 @@ static void no_question_that_judges_is_fitted_on(void **state)
     setting_close(&s);
 }
 
+/* Every allocation of the way from questions to answers fails once: an error each time, and nothing is lost. */
+static void failed_allocations_are_errors(void **state)
+{
+    (void)state;
+    struct setting s;
+    struct plumb_error e = {0};
+    const struct preset preset = {.kind = PRESET_CLEAN};
+    const struct steer_split_options how = {.share = 0.5};
+    const struct steer_list list = {2, make_random, NULL};
+    float logits[2 * 2 * 4];
+    long failures = 0;
+    setting_open(&s, 1);
+    for (long n = 1;; n += failures < 80 ? 1 : 9, failures++) {
+        struct steer_split split = {0};
+        struct steer_depth depth = {0};
+        struct steer_pool pool = {0};
+        struct steer_questions *q = NULL;
+        struct steer_list run = list;
+        run.user = s.m;
+        mem_fail_after(n);
+        int status = steer_split_create(&s.set, NULL, &how, &split, &e);
+        if (status == PLUMB_OK)
+            status = steer_depth_find(&s.source, &split, -1, NULL, 0, 0, &depth, &e);
+        if (status == PLUMB_OK)
+            status = steer_pool_create(&s.source, 1, &split, &depth, &pool, &e);
+        if (status == PLUMB_OK)
+            status = steer_questions_create(s.m, &s.set, &preset, 0, split.fit, 2, &q, &e);
+        if (status == PLUMB_OK)
+            status = steer_run(q, &run, logits, NULL, NULL, &e);
+        mem_fail_after(0);
+        steer_questions_destroy(q);
+        steer_pool_free(&pool);
+        steer_depth_free(&depth);
+        steer_split_free(&split);
+        if (status == PLUMB_OK)
+            break;
+        assert_int_equal(status, PLUMB_MACHINE);
+    }
+    assert_true(failures > 80);
+    setting_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +384,7 @@ int main(void)
         cmocka_unit_test(every_row_obeys_the_rule_and_any_threads_find_the_same),
         cmocka_unit_test(the_judged_numbers_are_those_of_the_steering_that_is_written),
         cmocka_unit_test(no_question_that_judges_is_fitted_on),
+        cmocka_unit_test(failed_allocations_are_errors),
     };
     return cmocka_run_group_tests(tests, temporary_folder_create, temporary_folder_remove);
 }
