@@ -144,7 +144,6 @@ static int read_fields(const struct reader *r, struct json object, struct free_q
                            "%s:%zu: field \"choices\": this line has options, the first has none: "
                            "keep the two kinds in two files",
                            r->what, r->line);
-    q->context = "";
     if (status == PLUMB_OK && json_exists(json_get(object, "context")))
         status = keep_text(r, "context", json_get(object, "context"), &q->context);
     if (status == PLUMB_OK && json_exists(answers))
@@ -178,7 +177,7 @@ static int read_line(struct reader *r, const char *bytes, size_t n)
     if (status != PLUMB_OK)
         return status;
     const struct json object = json_root(document);
-    struct free_question q = {.gold = -1};
+    struct free_question q = {.text = "", .context = "", .gold = -1};
     if (json_kind(object) != JSON_OBJECT)
         status = error_set(r->e, PLUMB_INPUT, "%s:%zu: found %s, expected a JSON object a line",
                            r->what, r->line, json_kind_name(json_kind(object)));

@@ -110,7 +110,7 @@ static void the_capability_loss_is_the_response_loss_without_the_variance(void *
     (void)state;
     struct json_document *d = golden_open();
     const struct json golden = json_get(json_root(d), "capability");
-    double right[GOLDEN_MOST], samples[GOLDEN_MOST], p[GOLDEN_MOST + 1];
+    double right[GOLDEN_MOST] = {0}, samples[GOLDEN_MOST] = {0}, p[GOLDEN_MOST + 1];
     size_t m[GOLDEN_MOST + 1], of[GOLDEN_MOST + 1];
     const size_t n = golden_numbers(json_get(golden, "right"), right);
     golden_numbers(json_get(golden, "samples"), samples);
