@@ -1,6 +1,8 @@
 /*
  * test_steering.c - steering is an addition at the tokens and layers that it names, and a clip before the unembedding; it has
  * the same bits however texts are run, and its file says whose it is.
+ *
+ * Golden logits: tools/golden/make_steering.py.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -368,6 +370,84 @@ static void the_clip_stands_between_the_final_norm_and_the_unembedding(void **st
     setting_close(&s);
 }
 
+/* The direction of tools/golden/make_steering.py. */
+static struct steering golden_steering(const struct setting *s, struct json row)
+{
+    struct steering out;
+    struct plumb_error e = {0};
+    double scale = 0, alpha = 0, clip = 0, square = 0;
+    int64_t layer = 0;
+    assert_true(json_integer(json_get(row, "layer"), &layer) &&
+                json_number(json_get(row, "scale"), &scale) &&
+                json_number(json_get(row, "alpha"), &alpha) &&
+                json_number(json_get(row, "clip"), &clip));
+    expect_ok(steering_create((int)s->layers, (int)s->d, 1, &out, &e), &e);
+    for (int j = 0; j < out.hidden; j++) {
+        const double x = (j * 37 % 29 - 14) / 64.0;
+        out.parts[0].vector[j] = (float)x;
+        square += x * x;
+    }
+    for (int j = 0; j < out.hidden; j++)
+        out.parts[0].vector[j] = (float)((double)out.parts[0].vector[j] / sqrt(square));
+    out.parts[0].layer = (int)layer;
+    out.parts[0].scale = scale;
+    out.clips = clip > 0;
+    out.clip = (float)clip;
+    steering_strength(&out, alpha);
+    return out;
+}
+
+static void steered_and_clipped_logits_are_those_of_transformers(void **state)
+{
+    (void)state;
+    char path[512];
+    const char *data = getenv("PLUMB_TEST_DATA");
+    struct plumb_error e = {0};
+    struct json_document *golden;
+    int32_t tokens[TOKENS];
+    int64_t answering = 0;
+    snprintf(path, sizeof path, "%s/model/steering.json", data ? data : "tests/data");
+    expect_ok(json_open(path, &golden, &e), &e);
+    const struct json root = json_root(golden), models = json_get(root, "models");
+    assert_true(json_integer(json_get(root, "steered"), &answering));
+    assert_int_equal(json_size(json_get(root, "tokens")), TOKENS);
+    for (size_t t = 0; t < TOKENS; t++) {
+        int64_t id = 0;
+        assert_true(json_integer(json_at(json_get(root, "tokens"), t), &id));
+        tokens[t] = (int32_t)id;
+    }
+    assert_true(json_size(models) >= 5);
+    for (size_t i = 0; i < json_size(models); i++) {
+        const struct json row = json_at(models, i), expected = json_get(row, "logits");
+        struct setting s;
+        const char *name;
+        size_t n;
+        assert_true(json_string(json_get(row, "name"), &name, &n));
+        setting_open(&s, name, 1);
+        struct steering steering = golden_steering(&s, row);
+        const struct forward_item item = {
+            .tokens = tokens, .n_tokens = TOKENS, .n_wanted = 1, .n_answering = (int)answering};
+        float *final = mem_array(s.d, sizeof *final), *logits = mem_array(s.v, sizeof *logits);
+        assert_true(final && logits);
+        forward_steer(s.f, &steering);
+        expect_ok(forward_run(s.f, &item, 1, NULL, NULL, final, &e), &e);
+        expect_ok(head_logits(s.f, final, 1, logits, &e), &e);
+        assert_int_equal(json_size(expected), s.v);
+        for (size_t v = 0; v < s.v; v++) {
+            double x = 0;
+            assert_true(json_number(json_at(expected, v), &x));
+            if (!(fabs(x - (double)logits[v]) < 2e-5)) /* f32 against f64, logits of order 1 */
+                fail_msg("%s, row %zu: logit %zu is %g, expected %g", name, i, v, (double)logits[v],
+                         x);
+        }
+        mem_free(final);
+        mem_free(logits);
+        steering_free(&steering);
+        setting_close(&s);
+    }
+    json_close(golden);
+}
+
 static void expect_equal(const struct steering *a, const struct steering *b)
 {
     assert_int_equal(a->n_parts, b->n_parts);
@@ -708,6 +788,7 @@ int main(void)
         cmocka_unit_test(a_run_from_the_last_layer_is_the_addition),
         cmocka_unit_test(sharing_a_steered_token_is_refused),
         cmocka_unit_test(the_clip_stands_between_the_final_norm_and_the_unembedding),
+        cmocka_unit_test(steered_and_clipped_logits_are_those_of_transformers),
         cmocka_unit_test(a_file_holds_all_of_it),
         cmocka_unit_test(a_direction_of_another_model_is_refused),
         cmocka_unit_test(files_that_are_no_directions_are_refused),
