@@ -17,8 +17,12 @@
    piece, is more than that for the bytes. */
 enum { STRETCH = 32 };
 
+/* Elements of a tensor whose pages are given back stretch by stretch; those of others wait for its end, which takes less time. */
+enum { LARGE = 1 << 23 };
+
 /* What one tensor's blocks share while they are made. */
 struct pour {
+    const struct merge_plan *plan;
     const struct merge_item *item;
     struct model_writer *writer;
     size_t i;                /* of the tensor in the output */
@@ -73,6 +77,18 @@ static int make_block(const struct pour *p, size_t block, float *room, uint8_t *
     return PLUMB_OK;
 }
 
+/* What was read of elements [first, end) is given back to the files, so that its pages do not pile up. Where
+   rows stand in another order this is a guess, and costs nothing but time. */
+static void forget(const struct pour *p, size_t first, size_t end)
+{
+    for (int m = 0; m < p->plan->n_models; m++) {
+        const struct tensor *x = p->item->views[m].x;
+        const size_t block = dtype_block_elements(x->type), bytes = dtype_block_bytes(x->type);
+        file_map_forget(&model_tensors(p->plan->models[m])->files[x->file],
+                        x->data + first / block * bytes, (end - first) / block * bytes);
+    }
+}
+
 /* Blocks [from, to), written at once. room: one block of the result and one of each input as floats, then `to - from` of the
    result in its type. */
 static void pour_stretch(struct pour *p, size_t from, size_t to, float *room)
@@ -89,6 +105,8 @@ static void pour_stretch(struct pour *p, size_t from, size_t to, float *room)
         status = model_writer_put(p->writer, p->i, first * size, out, (end - first) * size, &e);
     if (status != PLUMB_OK)
         merge_failure_note(&p->failure, from, status, &e);
+    if (m->elements >= LARGE)
+        forget(p, first, end);
 }
 
 /* Is the prepared tensor one for the fast way? */
@@ -116,7 +134,8 @@ static int pour_tensor(struct merge_plan *plan, size_t i, struct model_writer *w
     const size_t stretch = blocks < 2 * STRETCH * (size_t)threads
                                ? blocks / (2 * (size_t)threads) + 1 /* some for each */
                                : STRETCH;
-    struct pour p = {.item = item, .writer = w, .i = i, .failure = MERGE_FAILURE_NONE};
+    struct pour p = {
+        .plan = plan, .item = item, .writer = w, .i = i, .failure = MERGE_FAILURE_NONE};
     p.sums = mem_zalloc(blocks ? blocks : 1, sizeof *p.sums);
     if (!p.sums)
         return error_memory(e, "the sums of a tensor");
