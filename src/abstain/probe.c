@@ -41,6 +41,11 @@ void probe_result_free(struct probe_result *r)
     *r = (struct probe_result){0};
 }
 
+int probe_threads(const struct probe_options *o)
+{
+    return o->threads > 0 ? o->threads : omp_get_max_threads();
+}
+
 /* ---- features ---- */
 
 static int place_of(const struct probe_data *data, int layer)
@@ -157,11 +162,10 @@ static int run_candidate(const struct probe_training *t, struct candidate *c, st
 /* Candidates at once, a thread each; no result depends on which thread it was. The first that failed speaks. */
 static int run_candidates(struct probe_training *t, struct plumb_error *e)
 {
-    const int threads = t->o->threads > 0 ? t->o->threads : omp_get_max_threads();
     atomic_int done = 0;
     atomic_bool stop = false;
     linear_algebra_start();
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(probe_threads(t->o))
     for (int i = 0; i < t->n_candidates; i++) {
         struct candidate *c = &t->candidates[i];
         if (atomic_load(&stop))
@@ -169,7 +173,7 @@ static int run_candidates(struct probe_training *t, struct plumb_error *e)
         c->status = run_candidate(t, c, &c->error);
         const int count = atomic_fetch_add(&done, 1) + 1;
         bool go_on = true;
-#pragma omp critical(probe_progress)
+#pragma omp critical
         go_on =
             progress_report(t->o->progress, (size_t)count, (size_t)t->n_candidates, "layers", NULL);
         if (!go_on || c->status != PLUMB_OK)
@@ -231,7 +235,7 @@ static int draw_curve(const struct probe_training *t, struct probe_result *out,
 static int judge_nested(const struct probe_training *t, struct probe_result *out,
                         struct plumb_error *e)
 {
-    int strength[FOLDS_MOST];
+    int strength[FOLDS_MOST] = {0};
     for (int f = 0; f < t->o->folds; f++) {
         choose(t, f, &out->chosen[f], &strength[f]);
         out->chosen_strength[f] = t->o->strengths[strength[f]];

@@ -54,9 +54,10 @@ struct probe_data {
 
 struct probe_options {
     enum probe_kind kind;
-    int folds;                         /* 5 */
-    uint64_t seed;                     /* of the folds, and of the network */
-    double strengths[PROBE_STRENGTHS]; /* C of regression.h to choose from: 1e-4, 1e-3, 1e-2, 1e-1 */
+    int folds;     /* 5 */
+    uint64_t seed; /* of the folds, and of the network */
+    double
+        strengths[PROBE_STRENGTHS]; /* C of regression.h to choose from: 1e-4, 1e-3, 1e-2, 1e-1 */
     int n_strengths;
     int threads; /* 0 = all; results do not depend on it */
     struct network_options network;

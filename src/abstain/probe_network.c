@@ -5,7 +5,6 @@
 #include "abstain/probe_private.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -96,10 +95,9 @@ static int train_one(const struct probe_training *t, int layer, double strength,
 int probe_train_networks(const struct probe_training *t, struct probe_result *out,
                          struct plumb_error *e)
 {
-    const int threads = t->o->threads > 0 ? t->o->threads : omp_get_max_threads();
     int status[FOLDS_MOST + 1] = {0};
     struct plumb_error error[FOLDS_MOST + 1] = {{0}};
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(probe_threads(t->o))
     for (int f = 0; f <= out->folds; f++)
         status[f] = f < out->folds
                         ? train_one(t, t->candidates[out->chosen[f]].layer, out->chosen_strength[f],

@@ -27,6 +27,8 @@ struct probe_training {
     int n_candidates;
 };
 
+int probe_threads(const struct probe_options *o); /* at least 1 */
+
 size_t probe_features(const struct probe_data *data, int layer); /* how many */
 /* Those of question i into `to`. */
 void probe_row(const struct probe_data *data, int layer, size_t i, double *to);

@@ -163,7 +163,7 @@ static int groups_create(const struct slice_data *data, const struct slice_optio
 static void draw_slice(const struct groups *g, const struct slice_options *o, int left_out,
                        struct random *r, uint32_t *rows)
 {
-    size_t chosen[8];
+    size_t chosen[8] = {0};
     double share[8], total = 0;
     const size_t most = o->most_groups < 8 ? (size_t)o->most_groups : 8;
     const size_t count = 1 + (size_t)random_below(r, most);

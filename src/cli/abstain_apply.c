@@ -286,7 +286,7 @@ int abstain_apply(const struct abstain_options *o, const char *calibration, cons
                   struct plumb_error *e)
 {
     struct abstain_input in;
-    struct threshold t;
+    struct threshold t = {0};
     struct outcome c;
     int status = abstain_open(trace, calibration, o, &in, e);
     if (status == PLUMB_OK)
