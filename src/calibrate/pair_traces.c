@@ -69,6 +69,12 @@ static int check_headers(const char *base_path, const struct trace_header *b, co
                          "%s lists the options shifted by %d and %s by %d: compare traces of the "
                          "same order; other orders of the post-trained model are for --permuted",
                          base_path, b->permutation, post_path, p->permutation);
+    if (b->n_layers > 0 && p->n_layers > 0 && !b->tuned_lens != !p->tuned_lens)
+        return error_set(e, PLUMB_INPUT,
+                         "%s is read by the %s lens and %s by the %s lens: trace both with "
+                         "--lens-file, each with its own model's, or neither",
+                         base_path, b->tuned_lens ? "tuned" : "logit", post_path,
+                         p->tuned_lens ? "tuned" : "logit");
     if (b->n > INT32_MAX)
         return error_set(e, PLUMB_INPUT, "%s: %zu questions; at most %d can be paired", base_path,
                          b->n, INT32_MAX);

@@ -54,11 +54,5 @@ int reading_check_pair(const struct trace *base, const char *base_path, const st
                            "%s has %d layers and %s has %d: --against compares layer with layer, "
                            "so it needs a base model of equally many",
                            base_path, base->header.n_layers, post_path, post->header.n_layers);
-    if (status == PLUMB_OK && !base->header.tuned_lens != !post->header.tuned_lens)
-        status = error_set(e, PLUMB_INPUT,
-                           "%s is read by the %s lens and %s by the %s lens: trace both with "
-                           "--lens-file, each with its own model's, or neither",
-                           base_path, base->header.tuned_lens ? "tuned" : "logit", post_path,
-                           post->header.tuned_lens ? "tuned" : "logit");
     return status;
 }

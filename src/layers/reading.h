@@ -30,7 +30,7 @@ struct reading {
 int reading_of_trace(const struct trace *t, const char *path, struct reading *out,
                      struct plumb_error *e);
 
-/* PLUMB_INPUT where one of the two has no lens, they have different numbers of layers, or one is read by a tuned lens alone. */
+/* PLUMB_INPUT where one of the two has no lens or they have different numbers of layers. */
 int reading_check_pair(const struct trace *base, const char *base_path, const struct trace *post,
                        const char *post_path, struct plumb_error *e);
 

@@ -192,6 +192,13 @@ int chapter_depth(struct page *p, const struct report_input *in, struct plumb_er
         page_text(p, "The answer that the model would give if it ended after each layer: its last "
                      "norm and head applied to the residual stream (the lens). What the middle "
                      "layers show depends on this lens as well as on the model.");
+        for (size_t r = 0; r < in->n_runs; r++)
+            if (has_lens(&in->runs[r]) && in->runs[r].scores->trace->header.tuned_lens)
+                page_text(
+                    p,
+                    "%s: read by a tuned lens, an affine map of each layer that was fitted to "
+                    "foretell the model's end.",
+                    in->runs[r].name);
         draw(p, in, profiles);
     }
     for (size_t r = 0; r < in->n_runs; r++)
