@@ -208,11 +208,15 @@ static int print_words(const struct combine_job *j, const struct auroc *a, struc
     }
     if (!table_print(t, stdout))
         return error_set(e, PLUMB_MACHINE, "the table could not be printed");
-    printf("\nCombination: AUROC %.4f [%.4f, %.4f] on %zu labelled questions, each judged by a "
-           "regression that\nsaw nothing of its fold (%d folds, %s). Weights are per standard "
-           "deviation, of all questions.\n",
-           a->value, a->low, a->high, j->c.labelled, j->c.folds,
-           j->c.by_group ? "whole groups" : "questions dealt singly");
+    char text[400];
+    snprintf(text, sizeof text,
+             "Combination: AUROC %.4f [%.4f, %.4f] on %zu labelled questions, each judged by a "
+             "regression that saw nothing of its fold (%d folds, %s). Weights are per standard "
+             "deviation, of all questions.",
+             a->value, a->low, a->high, j->c.labelled, j->c.folds,
+             j->c.by_group ? "whole groups" : "questions dealt singly");
+    putchar('\n');
+    options_wrap(text, 0, 0, stdout);
     return PLUMB_OK;
 }
 

@@ -13,7 +13,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-
 static char out[1 << 17], folder[64];
 
 /* Runs the line in a shell, with $D the folder, $P the program and errors on standard output too; its exit status. */
@@ -145,6 +144,8 @@ static void what_is_refused_says_what_is_missing(void **state)
         {"$P abstain fit $D/q.trace --confidence $D/p.jsonl",
          "name one with --source: probe, probe-mlp"},
         {"$P abstain fit $D/q.trace --confidence $D/p.jsonl --source x", "holds no source x"},
+        {"$P abstain slice $D/q.trace --slice $D/new.trace", "3 groups of labelled questions"},
+        {"$P abstain slice $D/q.trace", "slice needs --slice FILE"},
         {"$P abstain combine $D/q.trace $D/n.jsonl", "hold no question in common"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
