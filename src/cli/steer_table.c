@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "calibrate/temperature.h"
 #include "cli/output.h"
 #include "cli/result.h"
 #include "cli/steer.h"
@@ -78,6 +79,10 @@ static void print_notes(const struct steer_outcome *o, FILE *to)
             buffer_printf(&b, "%s %s %zu", k > STEER_UPDATE ? "," : "",
                           steer_kind_key((enum steer_kind)k), s->rows[k].tried);
     buffer_puts(&b, ".");
+    if (s->rows[STEER_TEMPERATURE_NLL].strength >= TEMPERATURE_MOST ||
+        s->rows[STEER_TEMPERATURE_NLL].strength <= TEMPERATURE_LEAST)
+        buffer_printf(&b, " T by NLL ends at the edge of what is tried, %g to %g.",
+                      TEMPERATURE_LEAST, TEMPERATURE_MOST);
     for (int k = STEER_UPDATE; k <= STEER_RANDOM; k++)
         if (*s->rows[k].reason)
             buffer_printf(&b, " No %s: %s.", steer_kind_words((enum steer_kind)k),
