@@ -49,6 +49,7 @@ struct fit {
     size_t *order; /* [train] of the epoch in hand */
     size_t epoch;
     bool ordered;
+    char note[48]; /* of the last whole step, for the progress line */
     struct plumb_error *e;
 };
 
@@ -165,22 +166,34 @@ static int name_fit(const struct fit *f, char hex[33])
     return PLUMB_OK;
 }
 
+/* How a step ended. */
+enum outcome {
+    STEP_DONE,
+    STEP_DONE_AND_STOP, /* the job was asked to stop */
+    STEP_CUT,           /* so early that the step is not whole */
+};
+
 /* The gradient of the mean loss of one step's windows; *loss the mean over tokens and layers. */
 static int step_gradient(struct fit *f, int step, const struct lens_values *v, double *kl,
-                         struct lens_values *g, double *loss)
+                         struct lens_values *g, double *loss, enum outcome *outcome)
 {
-    const size_t d = v->hidden, layers = (size_t)v->layers;
+    const size_t d = v->hidden, layers = (size_t)v->layers,
+                 all = f->batch * (size_t)f->o->optimizer.steps;
     const struct tuned_lens_sums sums = {.kl = kl};
     size_t windows[ROWS_A_RUN];
     int status = PLUMB_OK;
+    *outcome = STEP_DONE;
     memset(kl, 0, layers * sizeof *kl);
     memset(g->weight, 0, layers * d * d * sizeof(float));
     memset(g->bias, 0, layers * d * sizeof(float));
-    for (size_t i = 0, n; i < f->batch && status == PLUMB_OK; i += n) {
+    for (size_t i = 0, n; i < f->batch && status == PLUMB_OK && *outcome == STEP_DONE; i += n) {
         n = f->batch - i < f->a_run ? f->batch - i : f->a_run;
         for (size_t k = 0; k < n; k++)
             windows[k] = window_at(f, (size_t)step * f->batch + i + k);
         status = pass(f, windows, n, v, &sums, g);
+        if (status == PLUMB_OK && !progress_report(f->o->progress, (size_t)step * f->batch + i + n,
+                                                   all, "windows", f->note))
+            *outcome = i + n < f->batch ? STEP_CUT : STEP_DONE_AND_STOP;
     }
     const double tokens = (double)(f->batch * f->window);
     const float scale = (float)(1 / tokens);
@@ -194,42 +207,53 @@ static int step_gradient(struct fit *f, int step, const struct lens_values *v, d
     return status;
 }
 
-static int train(struct fit *f, struct lens_values *v, struct tuned_lens_moments *moments,
-                 struct lens_values *g, double *kl, struct tuned_lens_report *report)
+/* The steps from `step` on. PLUMB_NO: stopped, and the state is written. */
+static int take_steps(struct fit *f, const char *fit, int step, struct lens_values *v,
+                      struct tuned_lens_moments *moments, struct lens_values *g, double *kl)
 {
     const struct tuned_lens_options *o = f->o;
     const int steps = o->optimizer.steps;
     const bool adamw = o->optimizer.kind == TUNED_LENS_ADAMW;
-    char fit[33];
-    int step = 0;
-    int status = name_fit(f, fit);
-    if (status == PLUMB_OK && o->state)
-        status = tuned_lens_state_read(o->state, fit, &step, v, moments, adamw, f->e);
-    report->resumed = step;
-    const double begin = clock_seconds();
-    double written = begin;
-    for (; step < steps && status == PLUMB_OK; step++) {
+    double written = clock_seconds();
+    int status = PLUMB_OK;
+    while (step < steps && status == PLUMB_OK) {
+        enum outcome outcome;
         double loss;
-        char note[48];
-        status = step_gradient(f, step, v, kl, g, &loss);
+        status = step_gradient(f, step, v, kl, g, &loss, &outcome);
         if (status != PLUMB_OK)
             break;
         if (!isfinite(loss))
             return error_set(f->e, PLUMB_NO,
-                             "the fit ran away at step %d: give a smaller --learning-rate", step);
-        tuned_lens_step(&o->optimizer, step, g, v, moments);
-        snprintf(note, sizeof note, "KL %.4f nats", loss);
-        const bool goes_on =
-            progress_report(o->progress, (size_t)step + 1, (size_t)steps, "steps", note) ||
-            step + 1 == steps;
-        if (o->state && (!goes_on || clock_seconds() - written > seconds_a_state)) {
-            status = tuned_lens_state_write(o->state, fit, step + 1, v, moments, adamw, f->e);
+                             "the fit ran away at step %d: give a smaller learning rate", step + 1);
+        if (outcome != STEP_CUT) {
+            tuned_lens_step(&o->optimizer, step++, g, v, moments);
+            snprintf(f->note, sizeof f->note, "step %d of %d: KL %.4f nats", step, steps, loss);
+        }
+        const bool stop = outcome != STEP_DONE && step < steps;
+        if (o->state && step > 0 && (stop || clock_seconds() - written > seconds_a_state)) {
+            status = tuned_lens_state_write(o->state, fit, step, v, moments, adamw, f->e);
             written = clock_seconds();
         }
-        if (status == PLUMB_OK && !goes_on)
-            status = error_set(f->e, PLUMB_NO, "stopped after %d of %d steps%s", step + 1, steps,
-                               o->state ? "; the same command goes on from there" : "");
+        if (status == PLUMB_OK && stop)
+            status = error_set(f->e, PLUMB_NO, "stopped after %d of %d steps%s", step, steps,
+                               o->state && step > 0 ? "; the same command goes on from there" : "");
     }
+    return status;
+}
+
+static int train(struct fit *f, struct lens_values *v, struct tuned_lens_moments *moments,
+                 struct lens_values *g, double *kl, struct tuned_lens_report *report)
+{
+    const bool adamw = f->o->optimizer.kind == TUNED_LENS_ADAMW;
+    char fit[33];
+    int step = 0;
+    int status = name_fit(f, fit);
+    if (status == PLUMB_OK && f->o->state)
+        status = tuned_lens_state_read(f->o->state, fit, &step, v, moments, adamw, f->e);
+    report->resumed = step;
+    const double begin = clock_seconds();
+    if (status == PLUMB_OK)
+        status = take_steps(f, fit, step, v, moments, g, kl);
     report->seconds = clock_seconds() - begin;
     return status;
 }

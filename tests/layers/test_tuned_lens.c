@@ -249,9 +249,13 @@ static bool stop_at(void *user, size_t done, size_t total, const char *unit, con
 {
     (void)total;
     (void)note;
-    return strcmp(unit, "steps") != 0 || done != *(size_t *)user;
+    return strcmp(unit, "windows") != 0 || done != *(size_t *)user;
 }
 
+static int steps = 12;
+static size_t windows_a_step = 3;
+
+/* stop: after so many windows, 0 = never */
 static int fit(int threads, const char *level, const char *state, size_t stop,
                struct lens_values *out, struct tuned_lens_report *report, struct plumb_error *e)
 {
@@ -261,9 +265,9 @@ static int fit(int threads, const char *level, const char *state, size_t stop,
     char *path = golden_path("llama", "");
     struct model *m = golden_model(path, level, PRECISION_F32, threads);
     make_text(ids);
-    o.optimizer.steps = 12;
-    o.tokens = 96;
+    o.optimizer.steps = steps;
     o.window = 32;
+    o.tokens = 32 * windows_a_step;
     o.state = state;
     o.progress = &progress;
     const int status = tuned_lens_fit(m, ids, TOKENS, &o, out, report, e);
@@ -321,13 +325,40 @@ static void test_fit_goes_on_to_the_same_bits(void **state)
     struct tuned_lens_report r1, r2;
     const char *path = temporary_path("fit.state");
     assert_int_equal(fit(2, "v2", NULL, 0, &whole, &r1, &e), PLUMB_OK);
-    assert_int_equal(fit(2, "v2", path, 5, &parts, &r2, &e), PLUMB_NO);
+    assert_int_equal(fit(2, "v2", path, 15, &parts, &r2, &e), PLUMB_NO);
     assert_non_null(strstr(e.message, "5 of 12"));
     assert_int_equal(access(path, F_OK), 0);
     if (fit(1, "v2", path, 0, &parts, &r2, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
     assert_int_equal(r2.resumed, 5);
     assert_same_lens(&whole, &parts);
+    lens_values_free(&whole);
+    lens_values_free(&parts);
+    tuned_lens_report_free(&r1);
+    tuned_lens_report_free(&r2);
+}
+
+/* 128 windows go through the model in two parts: a stop between them leaves the steps before. */
+static void test_fit_that_was_stopped_within_a_step_goes_on_to_the_same_bits(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct lens_values whole, parts;
+    struct tuned_lens_report r1, r2;
+    const char *path = temporary_path("within.state");
+    steps = 3;
+    windows_a_step = 128;
+    assert_int_equal(fit(2, "v2", NULL, 0, &whole, &r1, &e), PLUMB_OK);
+    assert_int_equal(fit(2, "v2", path, 64, &parts, &r2, &e), PLUMB_NO);
+    assert_non_null(strstr(e.message, "0 of 3"));
+    assert_int_not_equal(access(path, F_OK), 0); /* nothing is done, nothing is kept */
+    assert_int_equal(fit(2, "v2", path, 128 + 64, &parts, &r2, &e), PLUMB_NO);
+    assert_non_null(strstr(e.message, "1 of 3"));
+    assert_int_equal(fit(2, "v2", path, 0, &parts, &r2, &e), PLUMB_OK);
+    assert_int_equal(r2.resumed, 1);
+    assert_same_lens(&whole, &parts);
+    steps = 12;
+    windows_a_step = 3;
     lens_values_free(&whole);
     lens_values_free(&parts);
     tuned_lens_report_free(&r1);
@@ -343,7 +374,7 @@ static void test_state_of_another_fit_is_refused(void **state)
     const char *path = temporary_file("other.state", "not a state", 11);
     assert_int_equal(fit(1, "v2", path, 0, &v, &r, &e), PLUMB_INPUT);
     path = temporary_path("other2.state");
-    assert_int_equal(fit(1, "v2", path, 3, &v, &r, &e), PLUMB_NO);
+    assert_int_equal(fit(1, "v2", path, 9, &v, &r, &e), PLUMB_NO);
     if (level_best() == LEVEL_V2)
         return; /* the machine has no other arithmetic */
     assert_int_equal(fit(1, "avx2", path, 0, &v, &r, &e), PLUMB_INPUT);
@@ -378,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_fit_foretells_the_end_better_than_the_logit_lens),
         cmocka_unit_test(test_fit_is_the_same_for_any_number_of_threads),
         cmocka_unit_test(test_fit_goes_on_to_the_same_bits),
+        cmocka_unit_test(test_fit_that_was_stopped_within_a_step_goes_on_to_the_same_bits),
         cmocka_unit_test(test_state_of_another_fit_is_refused),
         cmocka_unit_test(test_short_text_is_refused),
     };
