@@ -284,8 +284,7 @@ static int judge_part(struct court *c, const struct steer_directions *d, struct 
     return status;
 }
 
-/* The candidate with the lowest ECE on the part that chose, and what the other part says of it. */
-static void give_verdict(struct steer_search *s)
+void steer_search_verdict(struct steer_search *s)
 {
     s->best = -1;
     s->verdict = STEER_NO_DIRECTION;
@@ -330,7 +329,7 @@ int steer_search(const struct model *m, const struct steer_states *s, const stru
         status = judge_part(&c, out->directions, e);
     }
     if (status == PLUMB_OK)
-        give_verdict(out);
+        steer_search_verdict(out);
     mem_free(settings.items);
     if (status != PLUMB_OK)
         steer_search_free(out);

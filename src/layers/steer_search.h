@@ -107,6 +107,11 @@ int steer_search(const struct model *m, const struct steer_states *s, const stru
                  struct steer_search *out, struct plumb_error *e);
 void steer_search_free(struct steer_search *s); /* idempotent */
 
+/* Sets best and verdict from the rows: the candidate with the lowest ECE on the part that chose beats temperature alone where its
+   ECE on the other part is below that of both temperatures with the whole interval, is worse where it is so above one of
+   them. steer_search ends with it. */
+void steer_search_verdict(struct steer_search *s);
+
 /* What a row that acts does, to be written or applied: parts, strength, tokens and clip; not whose it is. PLUMB_INPUT: the row
    does not act, or is a temperature. */
 int steer_search_steering(const struct steer_search *s, enum steer_kind k, struct steering *out,

@@ -335,6 +335,63 @@ static void no_question_that_judges_is_fitted_on(void **state)
     setting_close(&s);
 }
 
+/* ---- Verdict ---------------------------------------------------------------------------------- */
+
+/* D1 and D3 act; D3 is the better one on the part that chose, with these differences to both temperatures on the other. */
+static struct steer_search verdict_of(struct steer_measured by_nll, struct steer_measured by_ece)
+{
+    struct steer_search s = {.n_fit = 100, .n_judged = 200};
+    for (int k = 0; k < STEER_KINDS; k++) {
+        s.rows[k].kind = (enum steer_kind)k;
+        s.rows[k].layer = -1;
+    }
+    s.rows[STEER_UPDATE].acts = s.rows[STEER_COMPONENT].acts = s.rows[STEER_RANDOM].acts = true;
+    s.rows[STEER_UPDATE].fitted[STEER_ECE].value = 0.2;
+    s.rows[STEER_UPDATE].less_temperature[0].high = -1; /* judged to be better: does not count */
+    s.rows[STEER_UPDATE].less_temperature[1].high = -1;
+    s.rows[STEER_COMPONENT].fitted[STEER_ECE].value = 0.1;
+    s.rows[STEER_COMPONENT].less_temperature[0] = by_nll;
+    s.rows[STEER_COMPONENT].less_temperature[1] = by_ece;
+    s.rows[STEER_RANDOM].fitted[STEER_ECE].value = 0.01; /* a control is never the best */
+    steer_search_verdict(&s);
+    return s;
+}
+
+static void a_verdict_is_what_the_judged_intervals_say_of_what_was_chosen(void **state)
+{
+    (void)state;
+    static const struct steer_measured below = {-0.05, -0.08, -0.02}, around = {-0.01, -0.03, 0.01},
+                                       above = {0.05, 0.02, 0.08}, none = {-0.1, NAN, NAN};
+    static const struct {
+        const struct steer_measured *by_nll, *by_ece;
+        enum steer_verdict verdict;
+        const char *words;
+    } cases[] = {
+        {&below, &below, STEER_BEATS, " It beats temperature alone"},
+        {&below, &around, STEER_NOT_MEASURABLY, "does not measurably beat temperature alone"},
+        {&around, &around, STEER_NOT_MEASURABLY, "does not measurably beat temperature alone"},
+        {&above, &around, STEER_WORSE, "is worse than temperature alone"},
+        {&above, &above, STEER_WORSE, "is worse than temperature alone"},
+        {&none, &none, STEER_NOT_MEASURABLY, "does not measurably beat"}, /* no draws, no claim */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer words = BUFFER_EMPTY;
+        const struct steer_search s = verdict_of(*cases[i].by_nll, *cases[i].by_ece);
+        assert_int_equal(s.best, STEER_COMPONENT);
+        assert_int_equal(s.verdict, cases[i].verdict);
+        steer_verdict_words(&s, &words);
+        if (!strstr(buffer_string(&words), cases[i].words))
+            fail_msg("case %zu: %s", i, buffer_string(&words));
+        assert_non_null(strstr(buffer_string(&words), "settings of random directions"));
+        buffer_free(&words);
+    }
+    struct steer_search s = verdict_of(below, below);
+    s.rows[STEER_UPDATE].acts = s.rows[STEER_COMPONENT].acts = false;
+    steer_search_verdict(&s);
+    assert_int_equal(s.best, -1);
+    assert_int_equal(s.verdict, STEER_NO_DIRECTION);
+}
+
 /* Every allocation of the way from questions to answers fails once: an error each time, and nothing is lost. */
 static void failed_allocations_are_errors(void **state)
 {
@@ -384,6 +441,7 @@ int main(void)
         cmocka_unit_test(every_row_obeys_the_rule_and_any_threads_find_the_same),
         cmocka_unit_test(the_judged_numbers_are_those_of_the_steering_that_is_written),
         cmocka_unit_test(no_question_that_judges_is_fitted_on),
+        cmocka_unit_test(a_verdict_is_what_the_judged_intervals_say_of_what_was_chosen),
         cmocka_unit_test(failed_allocations_are_errors),
     };
     return cmocka_run_group_tests(tests, temporary_folder_create, temporary_folder_remove);
