@@ -576,6 +576,24 @@ static int write_trace(const struct recording *r, const char *path)
     return status;
 }
 
+/* Is the trace that is there this call's? */
+static bool has_trace(const struct recording *r, const char *path)
+{
+    char preset[33], task[33];
+    struct trace t;
+    hash_hex(self_check_wording_hash(&r->o->wording), preset);
+    hash_hex(r->answers->identity, task);
+    if (trace_open(path, &t, NULL) != PLUMB_OK)
+        return false;
+    const bool same = strcmp(t.header.model_fingerprint, r->fingerprint) == 0 &&
+                      strcmp(t.header.preset_hash, preset) == 0 &&
+                      strcmp(t.header.task_hash, task) == 0 &&
+                      strcmp(t.header.precision, precision_name(model_precision(r->m))) == 0 &&
+                      (t.header.chat_hash != NULL) == r->chat;
+    trace_close(&t);
+    return same;
+}
+
 /* ---- all of it ----------------------------------------------------------------------------------- */
 
 static int record(struct recording *r, const char *trace, struct confidence_file *out,
@@ -637,7 +655,7 @@ int self_check_record(struct model *m, const struct self_check_answers *answers,
         status = make_key(&r);
     report->chat = r.chat;
     const bool finished =
-        status == PLUMB_OK && is_finished(&r, out) && (!trace || file_exists(trace));
+        status == PLUMB_OK && is_finished(&r, out) && (!trace || has_trace(&r, trace));
     if (finished)
         report->resumed = answers->n;
     if (status == PLUMB_OK && !finished) {

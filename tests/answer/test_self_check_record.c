@@ -294,6 +294,14 @@ static void p_true_stands_in_a_trace_of_two_options(void **state)
     }
     trace_close(&t);
     confidence_free(&file);
+    /* finished with its trace; where another trace is asked for, it is made, and one of another run is not taken for it */
+    must_record(&a, &o, "two.jsonl", "two.trace", &file, &report);
+    assert_int_equal(report.resumed, QUESTIONS);
+    confidence_free(&file);
+    must_record(&a, &o, "two.jsonl", "again.trace", &file, &report);
+    assert_int_equal(report.resumed, 0);
+    confidence_free(&file);
+    assert_int_equal(record(&a, &o, "two.jsonl", "post.trace", &file, &report, &e), PLUMB_INPUT);
     o.wanted[SELF_CHECK_P_TRUE] = o.wanted[SELF_CHECK_P_TRUE_RAW] = false;
     assert_int_equal(record(&a, &o, "x.jsonl", "x.trace", &file, &report, &e), PLUMB_INPUT);
     self_check_answers_free(&a);
