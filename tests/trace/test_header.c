@@ -99,6 +99,7 @@ static void harmless_differences_are_read(void **state)
     accept("{", "{  ", 8); /* other writers align to 8 only */
     accept("\"program\"", "\"score\": \"letters\", \"program\"", 0);
     accept("\"task\"", "\"chat_hash\": \"00\", \"task\"", 0);
+    accept("\"task\"", "\"tuned_lens\": \"00\", \"task\"", 0);
     accept("\"program\"", "\"unknown key\": \"x\", \"program\"", 0);
     accept("{\"__metadata__\"",
            "{\"other\": {\"dtype\": \"F32\", \"shape\": [0, 7], \"data_offsets\": [0, 0]}, "
@@ -165,6 +166,7 @@ static void metadata_that_make_no_sense_are_refused(void **state)
     refuse("\"groups\": \"[\\\"anatomy\\\"", "\"groups\": \"[1", "\"groups\"");
     refuse("\"hidden_size\": \"7\"", "\"hidden_size\": \"0\"", "hidden size");
     refuse("\"task\":", "\"chat_hash\": 1, \"task\":", "\"chat_hash\"");
+    refuse("\"task\":", "\"tuned_lens\": 1, \"task\":", "\"tuned_lens\"");
     refuse("\"lens\":", "\"score\": \"loud\", \"lens\":", "expected letters, text");
     refuse("\"lens\":", "\"score\": \"text\", \"lens\":", "beside scores of texts");
 }
