@@ -117,6 +117,16 @@ static int begin_rows(struct chooser *c, const float *as_is, struct plumb_error 
     return status;
 }
 
+/* Has a strong push made something that is no number? Then the setting is none to choose. */
+static bool are_numbers(const struct steer_labels *l, const float *logits)
+{
+    for (size_t i = 0; i < l->n; i++)
+        for (int j = 0; j < l->options[i]; j++)
+            if (!isfinite(logits[i * (size_t)l->k + (size_t)j]))
+                return false;
+    return true;
+}
+
 static int choose_directions(struct chooser *c, const struct settings *s, const float *logits,
                              struct plumb_error *e)
 {
@@ -124,6 +134,8 @@ static int choose_directions(struct chooser *c, const struct settings *s, const 
     struct steer_measured m[STEER_VALUES];
     int status = PLUMB_OK;
     for (size_t i = 1; i < s->n && status == PLUMB_OK; i++) {
+        if (!are_numbers(&c->part->labels, logits + i * each))
+            continue;
         status = steer_judge(&c->part->labels, logits + i * each, 1, &c->how, m, e);
         if (status == PLUMB_OK)
             consider(c, &s->items[i], STEER_ECE, m);
