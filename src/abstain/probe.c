@@ -15,6 +15,8 @@
 
 /* The choice needs fewer digits than the probe that is stored. */
 static const double choice_tolerance = 1e-7;
+/* Of input and output features beside hidden states. */
+static const double plain_strength = 0.1;
 
 struct probe_options probe_options_default(void)
 {
@@ -82,6 +84,9 @@ int probe_design(const struct probe_data *data, int layer, struct regression_des
     int status = regression_design_create(data->n, d, out, e);
     for (size_t i = 0; status == PLUMB_OK && i < data->n; i++)
         probe_row(data, layer, i, out->x + i * (d + 1));
+    for (size_t j = (size_t)data->hidden_size;
+         status == PLUMB_OK && layer != PROBE_NO_LAYER && j < d; j++)
+        out->own_c[j] = plain_strength;
     if (status == PLUMB_OK)
         status = regression_design_seal(out, e);
     if (status != PLUMB_OK && layer != PROBE_NO_LAYER)

@@ -8,6 +8,8 @@
  * - The confidence of a training question comes from a probe that saw nothing of its fold, whose layer and strength were chosen
  *   inside the other folds alone, by the least log loss of models that leave out two folds: nested cross-validation.
  * - The probe that is stored was chosen by models that leave out one fold, and trained on all questions.
+ * - Beside hidden states the few input and output features are held with C = 0.1 always, so that a layer adds to them and need not
+ *   drown them; alone they are a candidate like a layer.
  * - The curve over layers is of models that leave out one fold; its best point was chosen from it, so it is optimistic, and is shown
  *   beside the nested figure.
  * - Leak check: the chosen layer again, dealt the other way: questions singly, or whole groups. What it has more with questions dealt

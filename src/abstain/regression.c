@@ -50,8 +50,9 @@ int regression_design_create(size_t n, size_t d, struct regression_design *out,
     out->x = mem_aligned(n, (d + 1) * sizeof *out->x);
     out->mean = mem_zalloc(d + 1, sizeof *out->mean);
     out->scale = mem_zalloc(d + 1, sizeof *out->scale);
+    out->own_c = mem_zalloc(d + 1, sizeof *out->own_c);
     out->gram = mem_aligned(d + 1, (d + 1) * sizeof *out->gram);
-    if (out->x && out->mean && out->scale && out->gram)
+    if (out->x && out->mean && out->scale && out->own_c && out->gram)
         return PLUMB_OK;
     regression_design_free(out);
     return error_memory(e, "the features of a regression");
@@ -62,6 +63,7 @@ void regression_design_free(struct regression_design *g)
     mem_free(g->x);
     mem_free(g->mean);
     mem_free(g->scale);
+    mem_free(g->own_c);
     mem_free(g->gram);
     *g = (struct regression_design){0};
 }
@@ -169,6 +171,11 @@ static bool is_left_out(const struct fit *w, const struct fitting *t, size_t i)
     return w->fold && t->model->left_out >> w->fold[i] & 1;
 }
 
+static double strength_of(const struct regression_design *g, size_t j, double c)
+{
+    return g->own_c[j] > 0 ? g->own_c[j] : c;
+}
+
 static int prepare_factors(struct fit *w)
 {
     for (int i = 0; i < w->m; i++) {
@@ -189,7 +196,7 @@ static int prepare_factors(struct fit *w)
         for (size_t i = 0; i < w->stride * w->stride; i++)
             l[i] = 0.25 * w->g->gram[i];
         for (size_t j = 0; j < w->g->d; j++)
-            l[j * w->stride + j] += 1 / w->strengths[k];
+            l[j * w->stride + j] += 1 / strength_of(w->g, j, w->strengths[k]);
         const int status = cholesky_f64(w->stride, l, w->e);
         if (status != PLUMB_OK)
             return status;
@@ -263,7 +270,7 @@ static int prepare_model(struct fit *w, struct fitting *t)
         const bool constant = g->scale[j] <= 0 || !(variance > least_variance);
         t->mean[j] = constant ? 0 : mean;
         t->scale[j] = constant ? 0 : sqrt(variance);
-        t->penalty[j] = constant ? 0 : variance / t->model->c;
+        t->penalty[j] = constant ? 0 : variance / strength_of(g, j, t->model->c);
         if (t->model->mean)
             t->model->mean[j] = g->mean[j] + g->scale[j] * mean;
         if (t->model->scale)

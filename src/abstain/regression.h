@@ -24,6 +24,7 @@ struct regression_design {
     double *
         x; /* [n, d + 1] fill [i, 0..d) before regression_design_seal; the last column is the intercept's */
     double *mean, *scale; /* [d] of all rows, after sealing; scale 0: the feature is constant */
+    double *own_c;        /* [d] 0: the C of the model; else this feature's own in every model */
     double *gram;         /* [d + 1, d + 1] lower triangle of X^T X, after sealing */
 };
 int regression_design_create(size_t n, size_t d, struct regression_design *out,
