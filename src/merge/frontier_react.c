@@ -338,8 +338,8 @@ static const struct frontier_traces *find_kind(const struct frontier_plan *p,
     return NULL;
 }
 
-static int check(const struct frontier_sweep *s, const struct frontier_plan *p,
-                 const struct frontier_react *how, struct plumb_error *e)
+static int check(const struct frontier_sweep *s, const struct frontier_react *how,
+                 struct plumb_error *e)
 {
     for (size_t i = 0; i < how->n; i++)
         if (!(how->p[i] >= 0 && how->p[i] <= 1))
@@ -351,26 +351,23 @@ static int check(const struct frontier_sweep *s, const struct frontier_plan *p,
         return error_set(e, PLUMB_INPUT,
                          "a correction of features is judged on the letters of the options, in "
                          "their own order, of models that are not steered");
-    return find_point(p, how->t)
-               ? PLUMB_OK
-               : error_set(e, PLUMB_INPUT,
-                           "there is no merge in the sweep whose features could be corrected; "
-                           "--sweep 0:1:0.5 has one");
+    return PLUMB_OK;
 }
 
 int frontier_react(const struct frontier_sweep *s, const struct frontier_plan *p,
                    const struct frontier_react *how, struct frontier_traces *out,
                    struct frontier_react_report *report, struct plumb_error *e)
 {
-    int status = check(s, p, how, e);
-    if (status != PLUMB_OK)
+    const struct frontier_traces *point = find_point(p, how->t);
+    int status = check(s, how, e);
+    if (status == PLUMB_OK && !point)
+        status = error_set(e, PLUMB_INPUT,
+                           "there is no merge in the sweep whose features could be corrected; "
+                           "--sweep 0:1:0.5 has one");
+    if (status != PLUMB_OK || !point)
         return status;
-    struct work w = {.s = s,
-                     .how = how,
-                     .point = find_point(p, how->t),
-                     .arena = p->arena,
-                     .out = out,
-                     .report = report};
+    struct work w = {
+        .s = s, .how = how, .point = point, .arena = p->arena, .out = out, .report = report};
     *report = (struct frontier_react_report){.t = w.point->t};
     linear_algebra_start();
     status = frontier_with_model(s, find_kind(p, FRONTIER_IS_BASE), use_base, &w, e);
