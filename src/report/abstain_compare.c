@@ -37,9 +37,9 @@ static void rank(const struct compare_page *in, size_t *order)
     }
 }
 
-static struct axis percent(const char *label, double high)
+static struct axis percent(const char *label, double low, double high)
 {
-    struct axis a = axis_range(label, 0, high);
+    struct axis a = axis_range(label, low, high);
     a.format = AXIS_PERCENT;
     return a;
 }
@@ -63,31 +63,45 @@ static struct grid *coverage_table(const struct compare_page *in, const struct r
     return t;
 }
 
+/* The first answers alone swing too far to say anything. */
+static size_t first_drawn(const struct risk_curve *c)
+{
+    size_t i = 0;
+    while (i + 1 < c->n && c->coverage[i] < 0.05)
+        i++;
+    return i;
+}
+
 static void draw(struct page *p, const struct compare_page *in, const struct risk_curve *c,
                  const size_t *order)
 {
-    double most = 0;
+    double most = 0, least = 1;
     for (size_t s = 0; s < in->n_sources; s++)
-        for (size_t i = 0; i < c[s].n; i++)
-            if (c[s].coverage[i] >= 0.05)
-                most = fmax(most, c[s].risk[i]);
+        for (size_t i = first_drawn(&c[s]); i < c[s].n; i++) {
+            most = fmax(most, c[s].risk[i]);
+            least = fmin(least, c[s].risk[i]);
+        }
     struct grid *t = coverage_table(in, c, order);
     struct figure *f = figure_create(&(struct figure_spec){
         .title = "Risk and coverage of each source",
-        .caption = "the most confident answers first; lower is better",
+        .caption = "the most confident answers first, from 5 % on; lower is better",
         .description = "Share of wrong answers among the answered against the share that is "
                        "answered, a curve for each source of confidence.",
-        .x = percent("share answered", 1),
+        .x = percent("share answered", 0, 1),
         .width = 720});
-    figure_panel(f, percent("error among the answered", fmin(1, most > 0 ? 1.1 * most : 0.1)), 0.6);
-    for (size_t i = in->n_sources; i-- > 0;) { /* the best on top */
+    figure_panel(f,
+                 percent("error among the answered", floor(20 * least) / 20,
+                         fmin(1, ceil(20 * most) / 20 + (most <= least ? 0.05 : 0))),
+                 0.6);
+    for (size_t i = 0; i < in->n_sources; i++) {
         char name[200];
         const struct risk_curve *curve = &c[order[i]];
+        const size_t first = first_drawn(curve);
         name_of(&in->sources[order[i]], name, sizeof name);
         figure_line(f,
                     (struct series){i < SERIES_COLOURS ? name : "further sources",
                                     i < SERIES_COLOURS ? (int)i : SERIES_MUTED},
-                    curve->coverage, curve->risk, curve->n);
+                    curve->coverage + first, curve->risk + first, curve->n - first);
     }
     page_figure(p, f, t);
     figure_destroy(f);

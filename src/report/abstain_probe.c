@@ -125,9 +125,11 @@ static void chapter_layers(struct page *p, const struct probe_page *in)
     const struct probe_result *r = in->result;
     const int layers = r->n_candidates - (r->curve[0].layer == PROBE_NO_LAYER);
     page_chapter(p, "layers", "Which layer knows");
-    page_text(p, "Each point is the best of the strengths tried at that layer. The highest point "
-                 "was chosen from this "
-                 "curve, so it is optimistic: the nested figure above is the one to expect.");
+    page_text(
+        p,
+        "Each point is the best of the strengths tried at that layer. The chosen one has the least "
+        "log loss on this curve, so its figure is optimistic: the nested one above is the one to "
+        "expect.");
     if (layers < 1) {
         struct grid *t = curve_table(r);
         page_table(p, t);
