@@ -230,6 +230,7 @@ static int plan(struct ablation *a)
     a->tokens = n / a->window * a->window;
     a->scored = a->tokens / a->window * (a->window - 1);
     a->chunk = LOGITS_A_CHUNK / v > 16 ? LOGITS_A_CHUNK / v : 16;
+    a->chunk = a->chunk < ROWS_A_RUN ? a->chunk : ROWS_A_RUN;
     a->out->tokens = a->scored;
     return mlp_neuron_count(a->m, a->out->layers, &a->width, a->e);
 }

@@ -18,6 +18,7 @@
 
 enum {
     LOGITS_A_CHUNK = 1 << 23, /* floats of each of three arrays of logits */
+    ROWS_A_CHUNK = 2048,      /* and at most so many tokens */
     ROWS_A_PIECE = 64,        /* of a translation: what one thread takes at a time */
 };
 
@@ -56,6 +57,7 @@ int tuned_lens_create(const struct model *m, struct tuned_lens **out, struct plu
     w->m = m;
     w->k = kernels_for(model_level(m));
     w->chunk = LOGITS_A_CHUNK / v > 16 ? LOGITS_A_CHUNK / v : 16;
+    w->chunk = w->chunk < ROWS_A_CHUNK ? w->chunk : ROWS_A_CHUNK;
     w->end = mem_aligned(w->chunk * v, sizeof *w->end);
     w->z = mem_aligned(w->chunk * v, sizeof *w->z);
     w->dz = mem_aligned(w->chunk * v, sizeof *w->dz);

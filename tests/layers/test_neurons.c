@@ -342,6 +342,42 @@ static void test_nonsense_is_refused(void **state)
     mem_free(path);
 }
 
+/* The n-th allocation fails, for every n: said as such, and nothing leaks. */
+static void test_every_failing_allocation_is_told(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct golden g;
+    struct neurons n;
+    struct neurons_options o = neurons_options_default();
+    char *path = golden_path("gemma2", "");
+    struct model *m = golden_model(path, "v2", PRECISION_F32, 1);
+    golden_open(path, &g);
+    o.ids = g.sequences[3].ids;
+    o.n_ids = 32;
+    o.window = 16;
+    o.draws = 4;
+    o.top = o.controls = 1;
+    long at = 0, failures = 0;
+    for (int good = 0; good < 40; good++) {
+        mem_fail_after(++at);
+        const int status = neurons_find(m, &o, &n, &e);
+        mem_fail_after(0);
+        if (status != PLUMB_OK && status != PLUMB_MACHINE)
+            fail_msg("allocation %ld: status %d, %s", at, status, e.message);
+        if (status != PLUMB_OK) {
+            good = -1;
+            failures++;
+        }
+        neurons_free(&n);
+    }
+    print_message("%ld failing allocations\n", failures);
+    assert_true(failures > 40);
+    golden_close(&g);
+    model_close(m);
+    mem_free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_experts_are_refused),
         cmocka_unit_test(test_nonsense_is_refused),
+        cmocka_unit_test(test_every_failing_allocation_is_told),
     };
     return cmocka_run_group_tests(tests, temporary_folder_create, temporary_folder_remove);
 }

@@ -400,6 +400,52 @@ static void test_short_text_is_refused(void **state)
     mem_free(path);
 }
 
+/* The n-th allocation fails, for every n: said as such, and nothing leaks. */
+static void test_every_failing_allocation_is_told(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    struct tuned_lens_options o = tuned_lens_options_default();
+    struct lens_values v;
+    struct tuned_lens_report r;
+    int32_t ids[TOKENS];
+    const char *path = temporary_path("allocations.state"), *lens = temporary_path("a.lens");
+    char *folder = golden_path("llama", "");
+    struct model *m = golden_model(folder, "v2", PRECISION_F32, 1);
+    long n = 0, failures = 0;
+    make_text(ids);
+    o.optimizer.steps = 1;
+    o.optimizer.kind = TUNED_LENS_ADAMW;
+    o.tokens = o.window = 16;
+    o.judged = 16;
+    o.state = path;
+    assert_int_equal(model_fingerprint(m, &(struct hash128){0}, &e), PLUMB_OK);
+    /* Some failures are made up for (a fingerprint's cache): the end is where forty in a row are. */
+    for (int good = 0; good < 40; good++) {
+        struct lens *packed = NULL;
+        mem_fail_after(++n);
+        int status = tuned_lens_fit(m, ids, 64, &o, &v, &r, &e);
+        if (status == PLUMB_OK)
+            status = lens_values_write(lens, &v, m, NULL, 0, &e);
+        if (status == PLUMB_OK)
+            status = lens_open(lens, m, &packed, &e);
+        mem_fail_after(0);
+        if (status != PLUMB_OK && status != PLUMB_MACHINE)
+            fail_msg("allocation %ld: status %d, %s", n, status, e.message);
+        if (status != PLUMB_OK) {
+            good = -1;
+            failures++;
+        }
+        lens_close(packed);
+        lens_values_free(&v);
+        tuned_lens_report_free(&r);
+    }
+    print_message("%ld failing allocations\n", failures);
+    assert_true(failures > 40);
+    model_close(m);
+    mem_free(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_fit_that_was_stopped_within_a_step_goes_on_to_the_same_bits),
         cmocka_unit_test(test_state_of_another_fit_is_refused),
         cmocka_unit_test(test_short_text_is_refused),
+        cmocka_unit_test(test_every_failing_allocation_is_told),
     };
     return cmocka_run_group_tests(tests, temporary_folder_create, temporary_folder_remove);
 }
