@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "abstain/stated.h"
+#include "answer/self_check_choice.h"
 #include "answer/self_check_guess.h"
 #include "answer/self_check_lane.h"
 #include "base/memory.h"
@@ -21,13 +22,6 @@
 
 enum { LANE_QUESTION, LANE_EXAMPLES, LANES };
 
-/* Two words between which a probability is read. */
-struct choice_tokens {
-    struct token_list ids; /* of the first, then of the second */
-    size_t first;          /* so many are of the first */
-    struct head *head;
-};
-
 struct check {
     struct model *m;
     const struct tokenizer *tokenizer;
@@ -36,7 +30,7 @@ struct check {
     struct forward *f;
     struct sampler *greedy;
     struct token_list ends;
-    struct choice_tokens letters, yes_no;
+    struct choice letters, yes_no;
     struct lane_prefix prefix[LANES];
     struct self_check_prompt prompt; /* scratch, as is text */
     struct buffer text;
@@ -210,107 +204,10 @@ static int take(struct check *c, enum self_check_ask ask, struct hand *h, int *r
 
 /* ---- what is read off one position ------------------------------------------------------------ */
 
-int self_check_word_tokens(const struct tokenizer *t, const char *word, struct token_list *out,
-                           struct plumb_error *e)
-{
-    const int32_t size = tokenizer_size(t);
-    struct buffer piece = BUFFER_EMPTY;
-    int status = PLUMB_OK;
-    for (int32_t id = 0; id < size && status == PLUMB_OK; id++) {
-        if (tokenizer_is_special(t, id))
-            continue;
-        buffer_clear(&piece);
-        tokenizer_piece(t, id, &piece);
-        const char *s = buffer_string(&piece);
-        if (piece.size > 0 && strcmp(s + strspn(s, " "), word) == 0 &&
-            token_list_add(out, id) != PLUMB_OK)
-            status = error_memory(e, "the tokens of a word");
-    }
-    if (piece.failed && status == PLUMB_OK)
-        status = error_memory(e, "the tokens of a word");
-    buffer_free(&piece);
-    return status;
-}
-
-/* The token with which a word that is several tokens begins, where it follows a cue. */
-static int first_token(const struct check *c, const char *word, struct token_list *out)
-{
-    static const char cue[] = "Answer:";
-    struct buffer text = BUFFER_EMPTY;
-    struct token_list before = {0}, after = {0};
-    buffer_printf(&text, "%s %s", cue, word);
-    int status = text.failed ? error_memory(c->e, "the tokens of a word") : PLUMB_OK;
-    const struct tokenizer_options plain = {0};
-    if (status == PLUMB_OK)
-        status = tokenizer_encode(c->tokenizer, cue, sizeof cue - 1, plain, &before, c->e);
-    if (status == PLUMB_OK)
-        status = tokenizer_encode(c->tokenizer, text.data, text.size, plain, &after, c->e);
-    if (status == PLUMB_OK && after.count > before.count &&
-        token_list_add(out, after.ids[before.count]) != PLUMB_OK)
-        status = error_memory(c->e, "the tokens of a word");
-    token_list_free(&before);
-    token_list_free(&after);
-    buffer_free(&text);
-    return status;
-}
-
-static int add_word(const struct check *c, const char *word, struct token_list *out)
-{
-    const size_t before = out->count;
-    const int status = self_check_word_tokens(c->tokenizer, word, out, c->e);
-    return status == PLUMB_OK && out->count == before ? first_token(c, word, out) : status;
-}
-
-static int choice_open(const struct check *c, const char *first, const char *second,
-                       struct choice_tokens *out)
-{
-    int status = add_word(c, first, &out->ids);
-    out->first = out->ids.count;
-    if (status == PLUMB_OK)
-        status = add_word(c, second, &out->ids);
-    bool apart = out->first > 0 && out->ids.count > out->first;
-    for (size_t i = 0; i < out->first; i++)
-        for (size_t j = out->first; j < out->ids.count; j++)
-            apart = apart && out->ids.ids[i] != out->ids.ids[j];
-    if (status == PLUMB_OK && !apart)
-        status = error_set(c->e, PLUMB_INPUT,
-                           "%s: \"%s\" and \"%s\" do not begin with tokens of their own in its "
-                           "vocabulary, so neither's probability can be read from one position: "
-                           "ask for other sources",
-                           model_path(c->m), first, second);
-    return status == PLUMB_OK
-               ? head_create(c->m, out->ids.ids, (int)out->ids.count, &out->head, c->e)
-               : status;
-}
-
-static void choice_close(struct choice_tokens *t)
-{
-    token_list_free(&t->ids);
-    head_destroy(t->head);
-}
-
-/* log sum exp of n >= 1 logits, less the normaliser of the full vocabulary: the log of their probability. */
-static double log_mass(const float *z, size_t n, double normaliser)
-{
-    double largest = (double)z[0];
-    for (size_t i = 1; i < n; i++)
-        largest = (double)z[i] > largest ? (double)z[i] : largest;
-    double sum = exp((double)z[0] - largest);
-    for (size_t i = 1; i < n; i++)
-        sum += exp((double)z[i] - largest);
-    return largest + log(sum) - normaliser;
-}
-
-/* p(first) / (p(first) + p(second)) from their logarithms. */
-static double share(double first, double second)
-{
-    return 1 / (1 + exp(second - first));
-}
-
 static void put_choice(enum self_check_ask ask, double first, double second,
                        struct self_check_result *out)
 {
-    const double p = share(first, second);
+    const double p = choice_share(first, second);
     if (ask == ASK_P_TRUE) {
         out->log_true = first;
         out->log_false = second;
@@ -333,34 +230,24 @@ static void put_cost(enum self_check_ask ask, struct hand *h, int passes, size_t
         }
 }
 
-static int read_choices(struct check *c, enum self_check_ask ask, struct hand *hands, size_t n,
-                        const struct forward_item *items, const size_t *prompt,
-                        const struct choice_tokens *t)
+static int read_choices(const struct check *c, enum self_check_ask ask, struct hand *hands,
+                        size_t n, const struct forward_item *items, const size_t *prompt)
 {
-    const size_t d = (size_t)model_config(c->m)->hidden, k = t->ids.count;
-    float *residual = mem_array(n * d, sizeof *residual), *z = mem_array(n * k, sizeof *z),
-          *normaliser = mem_array(n, sizeof *normaliser);
-    int status = residual && z && normaliser
+    const struct choice *words = ask == ASK_P_IK ? &c->yes_no : &c->letters;
+    float *residual = mem_array(n * (size_t)model_config(c->m)->hidden, sizeof *residual);
+    double *first = mem_array(n, sizeof *first), *second = mem_array(n, sizeof *second);
+    int status = residual && first && second
                      ? forward_run(c->f, items, n, NULL, NULL, residual, c->e)
                      : error_memory(c->e, "a batch");
     if (status == PLUMB_OK)
-        status = head_apply(c->f, t->head, residual, n, z, c->e);
-    if (status == PLUMB_OK)
-        status = head_summary(c->f, residual, n, normaliser, NULL, c->e);
+        status = choice_read(c->f, words, residual, n, first, second, c->e);
     for (size_t i = 0; i < n && status == PLUMB_OK; i++) {
-        const double all = (double)normaliser[i], first = log_mass(z + i * k, t->first, all),
-                     second = log_mass(z + i * k + t->first, k - t->first, all);
-        if (!isfinite(first) || !isfinite(second))
-            status = error_set(c->e, PLUMB_INPUT,
-                               "question \"%.60s\": the model's logits are no numbers: its weights "
-                               "overflow in this precision, or the file is damaged",
-                               hands[i].item->question);
-        put_choice(ask, first, second, hands[i].out);
+        put_choice(ask, first[i], second[i], hands[i].out);
         put_cost(ask, &hands[i], 1, (size_t)items[i].n_tokens, prompt[i]);
     }
     mem_free(residual);
-    mem_free(z);
-    mem_free(normaliser);
+    mem_free(first);
+    mem_free(second);
     return status;
 }
 
@@ -374,8 +261,7 @@ static int ask_choice(struct check *c, enum self_check_ask ask, struct hand *han
         status = take(c, ask, &hands[i], &room, &items[i], &prompt[i]);
     }
     if (status == PLUMB_OK)
-        status = read_choices(c, ask, hands, n, items, prompt,
-                              ask == ASK_P_IK ? &c->yes_no : &c->letters);
+        status = read_choices(c, ask, hands, n, items, prompt);
     mem_free(items);
     mem_free(prompt);
     return status;
@@ -586,9 +472,9 @@ static int open_check(struct check *c)
     if (status == PLUMB_OK && chat)
         status = chat_open(model_path(c->m), &c->chat, c->e);
     if (status == PLUMB_OK && (asks(c, ASK_P_TRUE) || asks(c, ASK_JUDGE)))
-        status = choice_open(c, "A", "B", &c->letters);
+        status = choice_open(c->m, "A", "B", &c->letters, c->e);
     if (status == PLUMB_OK && asks(c, ASK_P_IK))
-        status = choice_open(c, "Yes", "No", &c->yes_no);
+        status = choice_open(c->m, "Yes", "No", &c->yes_no, c->e);
     if (status == PLUMB_OK)
         status = sampler_create(&greedy, model_config(c->m)->vocabulary, &c->greedy, c->e);
     if (status == PLUMB_OK)

@@ -24,7 +24,6 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "model/model.h"
-#include "model/tokenizer.h"
 
 enum self_check {
     SELF_CHECK_P_TRUE,     /* p(A) / (p(A) + p(B)) */
@@ -91,9 +90,5 @@ int self_check_run(struct model *m, const struct self_check_item *items, size_t 
 /* Will it go through the model's own chat template? PLUMB_INPUT as self_check_run. */
 int self_check_uses_chat(const struct model *m, enum self_check_template t, bool *chat,
                          struct plumb_error *e);
-
-/* The tokens that stand for a letter or a word: those whose text is it, with or without spaces in front. Appends. */
-int self_check_word_tokens(const struct tokenizer *t, const char *word, struct token_list *out,
-                           struct plumb_error *e);
 
 #endif
