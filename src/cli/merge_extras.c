@@ -99,7 +99,7 @@ void react_print(const struct frontier_react_report *r)
     printf(
         "p=...: the merge at t = %g, its last hidden state corrected (ReACT) towards BASE (p=0) or "
         "POST (p=1),\nfitted on %zu questions without their answers. Distance to BASE's "
-        "states %.3f before, %.3f after;\nto POST's %.3f before, %.3f after.\n",
+        "states %.2g before, %.2g after;\nto POST's %.2g before, %.2g after.\n",
         r->t, r->questions, r->open[0], r->left[0], r->open[1], r->left[1]);
     if (r->questions < r->features)
         printf("These are fewer questions than the state has dimensions (%zu):\n"

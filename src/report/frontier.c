@@ -205,9 +205,9 @@ static void text_of_corrections(struct page *p, const struct frontier_react_repo
               "questions without their answers. On these the squared distance of its states to "
               "base's, as a share of theirs, is %s before and %s after the correction towards "
               "base; to post's %s before and %s after the one towards post.%s",
-              number_fixed(r->t, 2, t), r->questions, number_fixed(r->open[0], 3, a),
-              number_fixed(r->left[0], 3, b), number_fixed(r->open[1], 3, c),
-              number_fixed(r->left[1], 3, d),
+              number_fixed(r->t, 2, t), r->questions, number_short(r->open[0], 2, a),
+              number_short(r->left[0], 2, b), number_short(r->open[1], 2, c),
+              number_short(r->left[1], 2, d),
               r->questions < r->features
                   ? " There are fewer questions than dimensions: the correction is in part a guess."
                   : "");
