@@ -132,7 +132,7 @@ static int run(int argc, char **argv)
 static const char *const synopses[] = {
     "fit TRACE [--calibration FILE] [--target-error RATE] [options] -o FILE",
     "apply CALIBRATION TRACE [options]",
-    "probe TRACE [--layers LIST] [--kind KIND] [options] -o PROBE [--confidence FILE]",
+    "probe TRACE [--layers LIST] [options] -o PROBE [--confidence FILE]",
     "probe --apply PROBE TRACE --confidence FILE",
     "check MODEL QUESTIONS --trace TRACE -o FILE (plumb help abstain check)",
     "compare FILE... [options]",
@@ -145,9 +145,11 @@ static const char *const examples[][2] = {
      "the lowest confidence at which at most 20 % of the answers are wrong, with 95 % probability"},
     {"plumb abstain apply abstain.json new.trace -o answers.jsonl",
      "answer, answer with a caveat, or decline each question"},
-    {"plumb trace demo/post demo/test.jsonl --hidden all -o post.trace && plumb abstain probe "
-     "post.trace -o probe.safetensors --confidence probe.jsonl",
-     "train a probe on every layer, keep the best, write its confidences"},
+    {"plumb abstain probe post.trace -o probe.safetensors --confidence probe.jsonl",
+     "train a probe on every layer of plumb trace --hidden all, keep the best, write its "
+     "confidences"},
+    {"plumb abstain combine post.trace probe.jsonl -o combined.jsonl",
+     "one confidence out of the trace's own and the probe's"},
     {"plumb abstain compare post.trace --calibration calibration.json",
      "which source of confidence tells right from wrong best"},
     {NULL},
