@@ -19,14 +19,13 @@
 #include "model/config.h"
 #include "task/questions.h"
 
-enum { OPEN = 4, SAMPLES = 6 };
+enum { OPEN = 3, SAMPLES = 6, SOME = 4 };
 static const char *const options[] = {"Vietnam", "Egypt", "Oman", "Lebanon"};
 static const char *const right_country[] = {"Chad"};
 static struct free_question open_questions[OPEN] = {
     {.id = "a", .text = "In which country is Mandoul?", .answers = right_country, .n_answers = 1},
     {.id = "b", .text = "In which country is Wirral?"},
-    {.id = "c", .text = "Which country has the district Jinja?", .context = "Uganda is a country."},
-    {.id = "d", .text = "In which country is Bắc Ninh?"},
+    {.id = "c", .text = "In which country is Bắc Ninh?", .context = "Uganda is a country."},
 };
 static struct free_question with_options = {.id = "o",
                                             .text =
@@ -128,15 +127,16 @@ static void answers_depend_on_their_question_alone(void **state)
         struct sampled together[OPEN], alone;
         struct sampled_options o = few();
         o.meaning.by = (enum meaning_by)by;
+        o.samples = SOME;
         run(post, ANSWER_AUTO, &o, open_questions, OPEN, together);
         o.batch = 5;
         o.meaning.batch = 1; /* every text alone: nothing is shared */
         run(post_one_thread, ANSWER_AUTO, &o, &open_questions[2], 1, &alone);
-        same_answers(&together[2], &alone, SAMPLES);
+        same_answers(&together[2], &alone, SOME);
         sampled_free(&alone, 1);
-        o.samples = 3; /* fewer draws are the first of more; classes are seen in their order */
+        o.samples = 2; /* fewer draws are the first of more; classes are seen in their order */
         run(post, ANSWER_AUTO, &o, &open_questions[1], 1, &alone);
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < 2; i++)
             assert_string_equal(alone.drawn[i].text, together[1].drawn[i].text);
         sampled_free(&alone, 1);
         sampled_free(together, OPEN);
@@ -336,8 +336,8 @@ static void prompts_are_what_they_are_said_to_be(void **state)
                      PLUMB_OK);
     assert_string_equal(buffer_string(&text),
                         "Answer each question with a few words.\n\nQuestion: Capital?\nAnswer: "
-                        "Lutetia\n\nUganda is a country.\nQuestion: Which country has the district "
-                        "Jinja?\nAnswer:");
+                        "Lutetia\n\nUganda is a country.\nQuestion: In which country is Bắc "
+                        "Ninh?\nAnswer:");
     buffer_free(&text);
     token_list_free(&ids);
     answer_prompt_close(&p);
