@@ -525,8 +525,21 @@ static void give(const struct fit *w, const struct fitting *t)
     }
     m->bias = t->at[g->d] + shift;
     m->loss = t->f;
-    if (m->z)
-        product_f64(true, false, g->n, 1, w->stride, g->x, t->at, m->z);
+}
+
+/* The logits of all rows by all models: the rows are read once. */
+static void give_logits(struct fit *w)
+{
+    const size_t n = w->g->n, stride = w->stride, m = (size_t)w->m;
+    for (size_t k = 0; k < m; k++)
+        memcpy(w->v + k * stride, w->of[k].at, stride * sizeof(double));
+    for (size_t i = 0; i < n; i += BLOCK_ROWS) {
+        const size_t count = n - i < BLOCK_ROWS ? n - i : BLOCK_ROWS;
+        product_f64(true, false, m, count, stride, w->v, w->g->x + i * stride, w->z);
+        for (size_t k = 0; k < m; k++)
+            for (size_t r = 0; w->of[k].model->z && r < count; r++)
+                w->of[k].model->z[i + r] = w->z[r * m + k];
+    }
 }
 
 /* ---- memory ---- */
@@ -598,6 +611,8 @@ int regression_fit(const struct regression_design *g, const uint8_t *y, const ui
         status = iterate(&w, f, moved);
     for (int i = 0; i < n_models && status == PLUMB_OK; i++)
         give(&w, &w.of[i]);
+    if (status == PLUMB_OK)
+        give_logits(&w);
     release(&w);
     mem_free(f);
     mem_free(moved);
