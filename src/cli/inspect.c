@@ -30,15 +30,48 @@ bool path_is_gguf(const char *path)
     return n >= 5 && strcmp(path + n - 5, ".gguf") == 0;
 }
 
-/* Does the metadata text of a safetensors file say that it is a trace? */
-static bool is_trace(const char *metadata, const char *path)
+/* The parsed metadata of a safetensors file where their "format" is this one; else null. */
+static struct json_document *metadata_of(const char *format, const char *metadata, const char *path)
 {
     struct json_document *document = NULL;
     if (!metadata || json_parse(metadata, strlen(metadata), path, &document, NULL) != PLUMB_OK)
-        return false;
-    bool yes = json_is_string(json_get(json_root(document), "format"), "plumb-trace");
+        return NULL;
+    if (json_is_string(json_get(json_root(document), "format"), format))
+        return document;
     json_close(document);
-    return yes;
+    return NULL;
+}
+
+static bool is_trace(const char *metadata, const char *path)
+{
+    struct json_document *document = metadata_of("plumb-trace", metadata, path);
+    json_close(document);
+    return document != NULL;
+}
+
+/* Of which model a tuned lens is, and how it was fitted. */
+static void tell_lens(struct description *d, struct json metadata)
+{
+    static const char *const members[][2] = {
+        {"model", "model"},
+        {"fingerprint", "model_fingerprint"},
+        {"program", "program"},
+        {"translators", "layers"},
+        {"hidden size", "hidden"},
+        {"text hash", "text_hash"},
+        {"optimizer", "optimizer"},
+        {"learning rate", "learning_rate"},
+        {"steps", "steps"},
+        {"tokens a step", "tokens_step"},
+        {"window", "window"},
+        {"seed", "seed"},
+        {"KL held out", "kl_held_out"},
+    };
+    const char *text;
+    size_t n;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (json_string(json_get(metadata, members[i][1]), &text, &n))
+            description_text(d, members[i][0], members[i][1], text);
 }
 
 /* A safetensors file: a trace, or loose tensors. */
@@ -53,7 +86,11 @@ static int inspect_safetensors(const char *path, const struct inspect_options *o
     if (status == PLUMB_OK && is_trace(metadata, path)) {
         status = inspect_trace(path, o, &tensors, json, e);
     } else if (status == PLUMB_OK) {
-        struct description d = description_start(json, "safetensors file");
+        struct json_document *lens = metadata_of("plumb-lens", metadata, path);
+        struct description d = description_start(json, lens ? "tuned lens" : "safetensors file");
+        if (lens)
+            tell_lens(&d, json_root(lens));
+        json_close(lens);
         description_types(&d, &tensors);
         bool good = description_section(&d, o->tensors);
         if (o->tensors) {

@@ -601,6 +601,8 @@ static const char *const examples[][2] = {
     {"plumb layers post.safetensors", "a line for each layer, and the phases in words"},
     {"plumb layers post.safetensors --against base.safetensors -o depth.html",
      "both models' curves, where they part, and a page with figures"},
+    {"plumb layers tuned.safetensors --other-lens logit.safetensors",
+     "how far the picture depends on the lens (plumb trace --lens-file)"},
     {"plumb layers post.safetensors --bins 15 --bootstrap 0 --json",
      "only the values, for another program"},
     {"plumb layers --neurons demo/base --text demo/README.md",

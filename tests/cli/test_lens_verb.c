@@ -97,6 +97,8 @@ static void a_fit_brings_the_layers_nearer_to_the_end(void **state)
     json_close(d);
     assert_runs("cmp base.lens again.lens; test ! -e again.lens.state");
     assert_runs("$P inspect base.lens");
+    assert_non_null(strstr(out, "tuned lens"));
+    assert_non_null(strstr(out, "tokens a step  256"));
 }
 
 static void a_trace_keeps_which_lens_it_was_read_by(void **state)
