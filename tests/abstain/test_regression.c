@@ -139,6 +139,29 @@ static void a_model_is_the_same_alone_and_among_others(void **state)
     regression_design_free(&g);
 }
 
+static void a_feature_may_have_a_strength_of_its_own(void **state)
+{
+    (void)state;
+    struct regression_design g;
+    struct room own, common;
+    struct plumb_error e = {0};
+    const struct regression_options o = regression_options_default();
+    struct regression_model a = {.c = 3, .weight = own.weight, .mean = own.mean},
+                            b = {.c = 0.5, .weight = common.weight, .mean = common.mean};
+    design(&g);
+    assert_int_equal(regression_fit(&g, right, NULL, &b, 1, &o, &e), PLUMB_OK);
+    for (int j = 0; j < D; j++)
+        g.own_c[j] = 0.5;
+    assert_int_equal(regression_fit(&g, right, NULL, &a, 1, &o, &e), PLUMB_OK);
+    for (int j = 0; j < D; j++)
+        near_to(own.weight[j], common.weight[j], 1e-9);
+    near_to(a.bias, b.bias, 1e-9);
+    g.own_c[3] = 1e-9; /* held to 0 */
+    assert_int_equal(regression_fit(&g, right, NULL, &a, 1, &o, &e), PLUMB_OK);
+    assert_true(fabs(own.weight[3]) < 1e-6 && fabs(own.weight[2]) > 0.1);
+    regression_design_free(&g);
+}
+
 static void one_class_alone_is_refused_with_its_numbers(void **state)
 {
     (void)state;
@@ -238,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(coefficients_are_those_of_scikit_learn),
         cmocka_unit_test(a_model_is_the_same_alone_and_among_others),
+        cmocka_unit_test(a_feature_may_have_a_strength_of_its_own),
         cmocka_unit_test(one_class_alone_is_refused_with_its_numbers),
         cmocka_unit_test(memory_that_runs_out_is_told),
         cmocka_unit_test(auroc_and_its_variance_are_the_definitions),
