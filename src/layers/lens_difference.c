@@ -56,7 +56,9 @@ void lens_difference_find(const struct profile *one, const struct phase *one_pha
     *out = (struct lens_difference){.layers = one->layers,
                                     .same_verdict = one_phase->verdict == other_phase->verdict,
                                     .same_peak = one_phase->peak == other_phase->peak,
-                                    .same_plateau = one_phase->plateau == other_phase->plateau};
+                                    .same_plateau = one_phase->plateau == other_phase->plateau,
+                                    .chance = one_phase->verdict == PHASE_CHANCE &&
+                                              other_phase->verdict == PHASE_CHANCE};
     for (int l = 1; l < one->layers; l++) {
         const struct profiled d = profile_difference(one, other, l, PROFILE_ECE);
         if (out->largest == 0 || fabs(d.value) > fabs(out->ece.value)) {
@@ -89,7 +91,9 @@ void lens_difference_words(const struct lens_difference *d, const char *one, con
                       " At %d of the %d layers before the last the difference is more than the "
                       "questions' luck.",
                       d->apart, d->layers - 1);
-    if (d->same_verdict && d->same_peak && d->same_plateau)
+    if (d->chance)
+        buffer_puts(out, " By neither is there a plateau, so there is no phase to compare.");
+    else if (d->same_verdict && d->same_peak && d->same_plateau)
         buffer_puts(out, " Plateau, peak and verdict are the same by both: they do not depend on "
                          "the lens.");
     else if (d->same_verdict)

@@ -18,6 +18,7 @@ struct lens_difference {
     int apart;           /* layers 1..L-1 whose interval of that difference leaves out 0 */
     bool drawn;          /* there are intervals */
     bool same_verdict, same_peak, same_plateau;
+    bool chance; /* by neither there is a plateau: the final answers are no better than guessing */
 };
 
 /* The two traces are of one model and the same questions in one order, and not read by the same lens; else PLUMB_INPUT. */
