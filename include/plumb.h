@@ -122,7 +122,7 @@ PLUMB_API const int32_t *plumb_trace_group_indices(const plumb_trace *trace);
 PLUMB_API const char *plumb_trace_group_name(const plumb_trace *trace, int i);
 /* Provenance by name: "model", "model_fingerprint", "architecture", "tokenizer_hash", "precision",
    "lens", "score", "preset", "preset_hash", "task", "task_hash", "program"; "chat_hash" where the
-   preset is chat; null for any other name. */
+   preset is chat, "steering" and "tuned_lens" where the run had one; null for any other name. */
 PLUMB_API const char *plumb_trace_text(const plumb_trace *trace, const char *name);
 
 /* Joins the shards of one task and one model, given in any order, into one trace: byte for byte the
