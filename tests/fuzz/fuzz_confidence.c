@@ -52,7 +52,7 @@ static void compare(const struct confidence_file *a, const struct confidence_fil
         require(same_text(a->sources[s].details, b->sources[s].details));
         for (size_t i = 0; i < a->n; i++)
             require((isnan(a->value[s][i]) && isnan(b->value[s][i])) ||
-                    memcmp(&a->value[s][i], &b->value[s][i], sizeof(double)) == 0);
+                    a->value[s][i] == b->value[s][i]);
     }
 }
 
