@@ -25,7 +25,8 @@ enum {
                     cache */
     ROW_BLOCK = 144, /* strips of this many rows stay in the second cache: 144 x 384 x 4 = 221 KB */
     PANEL_GROUP = 8, /* panels a piece of work */
-    FEW = 4 * KERNEL_FEW_ROWS, /* up to so many rows, reading the weights takes the time */
+    FEW = 8 * KERNEL_FEW_ROWS, /* up to so many rows, packing them and expanding bf16 costs more
+                                  than reading the weights once for every four of them */
 };
 
 struct matrix {
