@@ -30,6 +30,14 @@ static void job_free(struct combine_job *j)
     combination_free(&j->c);
 }
 
+static bool has_values(const struct confidence_file *f, int source)
+{
+    size_t i = 0;
+    while (i < f->n && isnan(f->value[source][i]))
+        i++;
+    return i < f->n;
+}
+
 /* The sources of a trace come from one pass; those of a confidence file may each have had their own. */
 static double count_passes(const struct combine_job *j, char **paths)
 {
@@ -37,9 +45,12 @@ static double count_passes(const struct combine_job *j, char **paths)
     for (int k = 0; k < j->n_files; k++) {
         double own = 0;
         const bool shared = !confidence_is_file(paths[k]);
-        for (int s = 0; s < j->files[k].n_sources; s++)
+        for (int s = 0; s < j->files[k].n_sources; s++) {
+            if (!has_values(&j->files[k], s))
+                continue;
             own = shared ? fmax(own, j->files[k].sources[s].passes)
                          : own + j->files[k].sources[s].passes;
+        }
         sum += own;
     }
     return sum;

@@ -153,9 +153,17 @@ static int spread(struct comparison_job *j, int file, int source, const char *pa
     return PLUMB_OK;
 }
 
-/* Counts what is missing; with `common` questions that any source lacks count for none. */
+/* Counts what is missing; with `common` questions that any source lacks count for none. A source without a single value is not waited
+   for. */
 static void find_common(struct comparison_job *j, bool common)
 {
+    size_t sources = 0;
+    for (size_t s = 0; s < j->n; s++) {
+        size_t i = 0;
+        while (i < j->rows.n && isnan(j->row[s].confidence[i]))
+            i++;
+        sources += i < j->rows.n;
+    }
     for (size_t i = 0; i < j->rows.n; i++) {
         size_t has = 0;
         bool labelled = false;
@@ -164,10 +172,10 @@ static void find_common(struct comparison_job *j, bool common)
             has += !isnan(j->row[s].confidence[i]);
         }
         j->labelled += labelled;
-        j->common += has == j->n;
+        j->common += has == sources;
         for (size_t s = 0; s < j->n; s++) {
             j->row[s].missing += labelled && isnan(j->row[s].confidence[i]);
-            if (common && has < j->n)
+            if (common && has < sources)
                 j->row[s].confidence[i] = (double)NAN;
         }
     }
