@@ -224,7 +224,10 @@ bool spectrum_print_arms(const struct spectrum_arm *arms, size_t n)
     for (size_t i = 0; i < n; i++) {
         const double share = spectrum_arm_share(arms, i);
         table_cell(t, "%s", arms[i].name);
-        table_cell(t, isnan(arms[i].off) ? "" : "%.3f", arms[i].off);
+        if (isnan(arms[i].off))
+            table_cell(t, "%s", "");
+        else
+            table_cell(t, "%.3f", arms[i].off);
         value_cell(t, &arms[i].digest.accuracy);
         table_cell(t, "%.3f", arms[i].digest.mean_confidence.value);
         value_cell(t, &arms[i].digest.ece);
