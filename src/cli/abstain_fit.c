@@ -375,7 +375,8 @@ static int draw(const struct abstain_options *o, const struct abstain_input *in,
         .threshold = t,
         .model = in->has_identity ? in->identity.model : in->scores.name,
         .task = trace ? trace->header.task : in->path,
-        .calibration = in->has_calibration ? in->calibration.method : abstain_source(in),
+        .calibration = in->has_calibration ? in->calibration.method : NULL,
+        .source = abstain_source(in),
     };
     return abstain_page_write(&page, o->report, e);
 }

@@ -45,13 +45,18 @@ static void chapter_guarantee(struct page *p, const struct abstain_page *in)
 static const double shares[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
 enum { SHARES = sizeof shares / sizeof *shares };
 
-static struct grid *coverage_table(const struct risk_curve *c)
+static const char *source_words(const struct abstain_page *in, int w)
+{
+    return w == SIGNAL_PROBABILITY && in->source ? in->source : signal_words((enum signal)w);
+}
+
+static struct grid *coverage_table(const struct abstain_page *in, const struct risk_curve *c)
 {
     struct grid *t = grid_create("Error among the answered, by the share that is answered");
     grid_column(t, "coverage up to", GRID_TEXT);
     for (int w = 0; w < SIGNALS; w++)
         if (c[w].n)
-            grid_column(t, signal_words((enum signal)w), GRID_NUMBER);
+            grid_column(t, source_words(in, w), GRID_NUMBER);
     for (int k = 0; k < SHARES; k++) {
         char text[NUMBER_TEXT];
         grid_text(t, number_percent(shares[k], 0, text));
@@ -72,7 +77,7 @@ static struct axis percent(const char *label, double high)
 static void draw_coverage(struct page *p, const struct abstain_page *in, const struct risk_curve *c)
 {
     const struct risk_choice *choice = &in->threshold->choice;
-    struct grid *t = coverage_table(c);
+    struct grid *t = coverage_table(in, c);
     struct figure *f = figure_create(&(struct figure_spec){
         .title = "Risk and coverage of each source",
         .caption = "the most confident answers first; the point is the chosen threshold",
@@ -88,8 +93,8 @@ static void draw_coverage(struct page *p, const struct abstain_page *in, const s
                  0.75);
     for (int w = 0; w < SIGNALS; w++)
         if (c[w].n)
-            figure_line(f, (struct series){signal_words((enum signal)w), w}, c[w].coverage,
-                        c[w].risk, c[w].n);
+            figure_line(f, (struct series){source_words(in, w), w}, c[w].coverage, c[w].risk,
+                        c[w].n);
     if (choice->found) {
         const double x = (double)choice->answered / (double)choice->n,
                      y = (double)choice->wrong / (double)choice->answered;

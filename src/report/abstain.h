@@ -13,6 +13,7 @@ struct abstain_page {
     const struct threshold *threshold;
     const char *model, *task;
     const char *calibration; /* the method; null: the model's own confidence */
+    const char *source;      /* what stands for the option probability; null: itself */
 };
 
 /* The whole page into `path`. */
