@@ -430,7 +430,7 @@ static void print_check(const struct probe_job *j, const struct probe_result *p)
              "questions dealt singly%s.",
              layer, grouped, single,
              single - grouped > 0.03
-                 ? ": it recognises groups, and the higher figure does not hold for new ones"
+                 ? ": the higher figure does not hold for questions of new groups"
                  : "");
     putchar('\n');
     options_wrap(text, 0, 0, stdout);

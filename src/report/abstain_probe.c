@@ -55,9 +55,9 @@ static void chapter_worth(struct page *p, const struct probe_page *in)
     }
     page_keys_end(p);
     if (r->has_check)
-        page_text(p, "Where questions dealt singly give the higher figure, the probe recognises "
-                     "groups; that "
-                     "part does not carry over to new ones.");
+        page_text(p,
+                  "What questions dealt singly give more than whole groups left out does not hold "
+                  "for questions of new groups.");
 }
 
 static struct grid *curve_table(const struct probe_result *r)
