@@ -46,6 +46,23 @@ static void one_prompt_gives_its_text_alone(void **state)
     assert_string_equal(out, first);
 }
 
+/* The first sample is the text that there is without --samples; more of them leave it alone. */
+static void samples_begin_with_the_single_text(void **state)
+{
+    (void)state;
+    static char single[sizeof out], expected[sizeof out + 32];
+    assert_int_equal(generate("", "'The province' -n 8 --temperature 1 2>/dev/null"), 0);
+    snprintf(single, sizeof single, "%s", out);
+    snprintf(expected, sizeof expected, "--- 1.1 ---\n%s--- 1.2 ---\n", single);
+    assert_int_equal(
+        generate("", "'The province' -n 8 --temperature 1 --samples 3 --batch 2 2>/dev/null"), 0);
+    assert_memory_equal(out, expected, strlen(expected));
+    assert_non_null(strstr(out, "--- 1.3 ---"));
+    assert_int_equal(generate("", "o --samples 2 2>&1"), 2);
+    assert_non_null(strstr(out, "--samples 2 at temperature 0 would be one text, 2 times"));
+    assert_int_equal(generate("", "o --samples 0 2>&1"), 2);
+}
+
 static void json_is_one_document_with_a_result_a_prompt(void **state)
 {
     (void)state;
@@ -140,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_prompt_gives_its_text_alone),
+        cmocka_unit_test(samples_begin_with_the_single_text),
         cmocka_unit_test(json_is_one_document_with_a_result_a_prompt),
         cmocka_unit_test(a_megabyte_is_refused_not_overrun),
         cmocka_unit_test(any_of_several_stop_texts_ends_a_text),
