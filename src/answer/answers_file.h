@@ -4,7 +4,8 @@
  *
  * Further members of a question: "id", "question", "context", "choices", "answers" (the right ones), "answer", "letter" (of a
  * question with options: the option it names, or null), "mean_logprob", "mean_entropy", "tokens", and, where samples were drawn,
- * "samples": [{"text", "mean_logprob", "tokens", "same", "cluster", "right"}], "invalid", "distinct" and "clusters" (how many).
+ * "samples": [{"text", "mean_logprob", "tokens", "same", "cluster", "right"}], "invalid", "distinct" and "clusters" (how many);
+ * and "passes", what each source cost for this question.
  * "same" numbers equal answers, "cluster" those that mean the same; -1: cannot be read.
  */
 #ifndef ANSWER_ANSWERS_FILE_H
