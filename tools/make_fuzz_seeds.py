@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of the fuzz targets gguf and safetensors: small files, good and bad, one for each kind of check.
+"""Makes the seeds of the fuzz targets gguf, safetensors, probe and lens_state: small files, good and bad, one for each kind of check.
 
 No requirements. Usage: python3 tools/make_fuzz_seeds.py tests/fuzz/corpus
 The bad cases follow the list of ggml's test-gguf and of the reference safetensors reader.
@@ -173,7 +173,56 @@ SAFETENSORS = {
     "not_covered": st({"x": info("U8", [1], 0, 1)}, b"ab"),
 }
 
-for target, seeds in {"gguf": GGUF, "safetensors": SAFETENSORS}.items():
+
+
+def floats(tensors, notes, kind="F64"):
+    """A safetensors file of constant tensors {name: (shape, number)} with metadata."""
+    header, data = {"__metadata__": notes}, b""
+    for name, (shape, number) in tensors.items():
+        count = 1
+        for size in shape:
+            count *= size
+        part = struct.pack("<" + ("d" if kind == "F64" else "f"), number) * count
+        header[name] = info(kind, shape, len(data), len(data) + len(part))
+        data += part
+    return st(header, data)
+
+
+def probe(units=0, d=3, scale=1.0, **changes):
+    note = {"version": 1, "model_fingerprint": "0" * 32, "model": "m", "preset": "clean", "preset_hash": "1" * 32,
+            "score": "letters", "precision": "f32", "task": "t", "task_hash": "2" * 32, "target": "right",
+            "kept_together": "group", "layer": 1, "hidden_size": 2, "features": 1, "folds": 2, "seed": 0,
+            "questions": 4, "strength": 0.1, "question_alone": False, "nested": {"auroc": 0.75}}
+    note.update(changes)
+    tensors = {"mean": ([d], 0.0), "scale": ([d], scale), "weight": ([d], 0.5), "bias": ([1], -1.0)}
+    if units:
+        tensors.update({"hidden": ([units, d], 0.1), "hidden_bias": ([units], 0.0), "out": ([units], 1.0),
+                        "out_bias": ([1], 0.0)})
+    return floats(tensors, {"plumb_probe": json.dumps(note)})
+
+
+PROBE = {
+    "logistic": probe(), "network": probe(units=2), "no_layer": probe(layer=-1, hidden_size=0, features=3),
+    "other_version": probe(version=2), "more_features": probe(features=9), "layer_without_states": probe(hidden_size=0, features=3),
+    "scale_nought": probe(scale=0.0), "not_finite": probe(scale=float("inf")), "no_note": st({}), "note_cut": st(
+        {"__metadata__": {"plumb_probe": '{"version": 1'}}),
+}
+
+
+def lens_state(parts, steps="7", fit="a fit", number=2.0, layers=2, d=3):  # the last byte: even for SGD, odd for AdamW
+    names = ["", "first.", "second."][:parts]
+    tensors = {name + kind: ([layers * d * (d if kind == "weight" else 1)], number)
+               for name in names for kind in ("weight", "bias")}
+    return floats(tensors, {"format": "plumb-lens-state", "fit": fit, "steps": steps}, "F32")
+
+
+LENS_STATE = {
+    "sgd": lens_state(2), "adamw": lens_state(3, number=0.5), "other_fit": lens_state(2, fit="b"),
+    "no_steps": lens_state(2, steps="0"), "steps_in_words": lens_state(2, steps="7x"), "too_small": lens_state(2, d=2),
+    "not_finite": lens_state(2, number=float("inf")), "no_notes": st({}),
+}
+
+for target, seeds in {"gguf": GGUF, "safetensors": SAFETENSORS, "probe": PROBE, "lens_state": LENS_STATE}.items():
     folder = os.path.join(sys.argv[1], target)
     os.makedirs(folder, exist_ok=True)
     for name, data in seeds.items():
