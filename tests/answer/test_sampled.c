@@ -394,6 +394,40 @@ static void what_cannot_be_done_is_refused(void **state)
     answer_prompt_close(&prompt);
 }
 
+/* Not every allocation, for a run has thousands: closer together at the beginning. */
+static void failed_allocations_are_errors(void **state)
+{
+    (void)state;
+    struct plumb_error e = {0};
+    const struct answer_prompt_options asked = {.template = ANSWER_PLAIN, .shots = 1};
+    struct sampled_options o = few();
+    o.samples = 2;
+    o.max_tokens = 2;
+    o.meaning.by = MEANING_EMBEDDING;
+    int failures = 0;
+    for (long n = 1;; n += n / 6 + 1) {
+        struct answer_prompt prompt;
+        struct sampling *s = NULL;
+        struct sampled x;
+        mem_fail_after(n);
+        int status = answer_prompt_open(base, &asked, &prompt, &e);
+        if (status == PLUMB_OK)
+            status = sampling_open(base, &prompt, &o, &s, &e);
+        if (status == PLUMB_OK)
+            status = sampling_run(s, open_questions, 1, NULL, NULL, &x, &e);
+        mem_fail_after(0);
+        sampling_close(s);
+        answer_prompt_close(&prompt);
+        if (status == PLUMB_OK) {
+            sampled_free(&x, 1);
+            break;
+        }
+        assert_int_equal(status, PLUMB_MACHINE);
+        failures++;
+    }
+    assert_true(failures > 15);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +442,7 @@ int main(void)
         cmocka_unit_test(cosines_part_answers_by_their_threshold),
         cmocka_unit_test(prompts_are_what_they_are_said_to_be),
         cmocka_unit_test(what_cannot_be_done_is_refused),
+        cmocka_unit_test(failed_allocations_are_errors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
