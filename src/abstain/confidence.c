@@ -73,7 +73,8 @@ int confidence_find(const struct confidence_file *f, const char *name)
     return -1;
 }
 
-bool confidence_is_cross_validated(const struct confidence_source *s)
+/* Is this member of the source's details true? */
+static bool details_say(const struct confidence_source *s, const char *member)
 {
     struct json_document *d = NULL;
     struct plumb_error ignored;
@@ -81,9 +82,19 @@ bool confidence_is_cross_validated(const struct confidence_source *s)
     if (!s->details ||
         json_parse(s->details, strlen(s->details), "details", &d, &ignored) != PLUMB_OK)
         return false;
-    (void)json_bool(json_get(json_root(d), "cross_validated"), &yes);
+    (void)json_bool(json_get(json_root(d), member), &yes);
     json_close(d);
     return yes;
+}
+
+bool confidence_is_cross_validated(const struct confidence_source *s)
+{
+    return details_say(s, "cross_validated");
+}
+
+bool confidence_uses_right_answers(const struct confidence_source *s)
+{
+    return details_say(s, "uses_right_answers");
 }
 
 const char *confidence_names(const struct confidence_file *f, char *out, size_t size)

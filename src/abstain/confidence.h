@@ -84,6 +84,8 @@ int confidence_find(const struct confidence_file *f, const char *name);
 /* Do the source's details say "cross_validated": true? Then the labels in this very file helped to make it, each question's value
    without its own: a threshold chosen on them is no longer independent of what fitted the confidence. */
 bool confidence_is_cross_validated(const struct confidence_source *s);
+/* Do they say "uses_right_answers": true? Then the value is known only where the answer is: a ceiling, and no confidence. */
+bool confidence_uses_right_answers(const struct confidence_source *s);
 /* Names of all sources, "p_true, margin", for messages; cut where there is no room. */
 const char *confidence_names(const struct confidence_file *f, char *out, size_t size);
 

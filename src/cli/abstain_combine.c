@@ -38,6 +38,16 @@ static bool has_values(const struct confidence_file *f, int source)
     return i < f->n;
 }
 
+/* A combination must not see the right answers: a source that uses them counts as if it were not there. */
+static void leave_out(struct confidence_file *f, int source, const char *path, bool quiet)
+{
+    for (size_t i = 0; i < f->n; i++)
+        f->value[source][i] = (double)NAN;
+    if (!quiet)
+        fprintf(stderr, "plumb abstain: %s: the source %s uses the right answers; it is left out\n",
+                path, f->sources[source].name);
+}
+
 /* The sources of a trace come from one pass; those of a confidence file may each have had their own. */
 static double count_passes(const struct combine_job *j, char **paths)
 {
@@ -63,8 +73,13 @@ static int open_all(char **paths, int n, const struct abstain_options *o, struct
     j->files = mem_zalloc((size_t)n, sizeof *j->files);
     if (!j->files)
         return error_memory(e, "the sources");
-    for (; status == PLUMB_OK && j->n_files < n; j->n_files++)
-        status = sources_open(paths[j->n_files], o->calibration, o, &j->files[j->n_files], e);
+    for (; status == PLUMB_OK && j->n_files < n; j->n_files++) {
+        struct confidence_file *f = &j->files[j->n_files];
+        status = sources_open(paths[j->n_files], o->calibration, o, f, e);
+        for (int s = 0; status == PLUMB_OK && s < f->n_sources; s++)
+            if (confidence_uses_right_answers(&f->sources[s]))
+                leave_out(f, s, paths[j->n_files], o->common.quiet);
+    }
     if (status == PLUMB_OK)
         status = confidence_join(j->files, (const char *const *)paths, n, &j->all, e);
     if (status == PLUMB_OK)

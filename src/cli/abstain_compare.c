@@ -266,6 +266,7 @@ static int print_json(const struct comparison_job *j)
         result_text(&r, "trace", row->file);
         result_text(&r, "source", row->source->name);
         result_bool(&r, "probability", row->source->probability);
+        result_bool(&r, "uses_right_answers", confidence_uses_right_answers(row->source));
         for (int k = 0; k < KEYS; k++)
             result_double(&r, keys[k], row->value[k]);
         result_double(&r, "forward_passes", row->source->passes);
@@ -286,12 +287,22 @@ static size_t count_missing(const struct comparison_job *j)
     return missing;
 }
 
+static bool any_uses_answers(const struct comparison_job *j)
+{
+    size_t i = 0;
+    while (i < j->n && !confidence_uses_right_answers(j->row[i].source))
+        i++;
+    return i < j->n;
+}
+
 static void print_remarks(const struct comparison_job *j, bool common)
 {
     printf(
         "\nHigher is better for AUROC and PRR, lower for the others. ECE: 15 bins; smooth: smooth "
         "ECE.\nMargin, entropy and option mass are no probabilities: their ECE says how far from "
         "one.\n");
+    if (any_uses_answers(j))
+        printf("* uses the right answers: a ceiling, not a confidence.\n");
     if (count_missing(j) == 0)
         return;
     if (common)
@@ -303,37 +314,38 @@ static void print_remarks(const struct comparison_job *j, bool common)
                j->common, j->labelled);
 }
 
+static void print_row(struct table *t, const struct source_row *row, bool under_file,
+                      bool with_missing)
+{
+    table_cell(t, "%s%s%s", under_file ? "  " : "", words_of(row),
+               confidence_uses_right_answers(row->source) ? " *" : "");
+    for (int k = 0; k < KEYS; k++)
+        if (isnan(row->value[k]))
+            table_cell(t, "-");
+        else
+            table_cell(t, "%.4f", row->value[k]);
+    if (isnan(row->source->passes))
+        table_cell(t, "-");
+    else
+        table_cell(t, "%.3g", row->source->passes);
+    if (with_missing)
+        table_cell(t, "%zu", row->missing);
+}
+
+/* Of several files each stands as a line above its sources, so that the sources' names have room. */
 static int print_table(const struct comparison_job *j, bool common, struct plumb_error *e)
 {
     static const char *const heads[] = {"source", "AUROC", "AURC",   "E-AURC", "AUGRC",
                                         "PRR",    "ECE",   "smooth", "passes", "missing"};
     enum { HEADS = sizeof heads / sizeof *heads };
     const bool with_file = j->n_files > 1, with_missing = count_missing(j) > 0;
-    static const char alignment[] = "llrrrrrrrrr";
-    char columns[sizeof alignment];
-    snprintf(columns, sizeof columns, "%.*s", 1 + (int)with_file + HEADS - 2 + (int)with_missing,
-             alignment + !with_file);
-    struct table *t = table_create(columns);
-    if (with_file)
-        table_cell(t, "file");
+    struct table *t = table_create(with_missing ? "lrrrrrrrrr" : "lrrrrrrrr");
     for (int i = 0; i < HEADS - !with_missing; i++)
         table_cell(t, "%s", heads[i]);
     for (size_t i = 0; i < j->n; i++) {
-        const struct source_row *row = &j->row[i];
-        if (with_file)
-            table_cell(t, "%s", file_base_name(row->file));
-        table_cell(t, "%s", words_of(row));
-        for (int k = 0; k < KEYS; k++)
-            if (isnan(row->value[k]))
-                table_cell(t, "-");
-            else
-                table_cell(t, "%.4f", row->value[k]);
-        if (isnan(row->source->passes))
-            table_cell(t, "-");
-        else
-            table_cell(t, "%.3g", row->source->passes);
-        if (with_missing)
-            table_cell(t, "%zu", row->missing);
+        if (with_file && (i == 0 || j->row[i].of != j->row[i - 1].of))
+            table_heading(t, j->row[i].file);
+        print_row(t, &j->row[i], with_file, with_missing);
     }
     if (!table_print(t, stdout))
         return error_set(e, PLUMB_MACHINE, "the table could not be printed");
@@ -354,6 +366,7 @@ static int draw(const struct comparison_job *j, const char *path, struct plumb_e
                                           .right = row->right,
                                           .n = j->rows.n,
                                           .missing = row->missing,
+                                          .is_ceiling = confidence_uses_right_answers(row->source),
                                           .auroc = row->value[0],
                                           .aurc = row->value[1],
                                           .prr = row->value[4],

@@ -41,6 +41,11 @@ static int find_source(struct abstain_input *in, const char *path, const char *s
                                  confidence_names(f, names, sizeof names))
                      : error_set(e, PLUMB_INPUT, "%s holds %d sources: name one with --source: %s",
                                  path, f->n_sources, confidence_names(f, names, sizeof names));
+    if (confidence_uses_right_answers(&f->sources[in->source]))
+        return error_set(e, PLUMB_INPUT,
+                         "%s: the source %s uses the right answers, which no new question has: "
+                         "take another one for a threshold",
+                         path, f->sources[in->source].name);
     for (size_t i = 0; i < f->n; i++) {
         const double v = f->value[in->source][i];
         if (v < 0 || v > 1)

@@ -17,6 +17,8 @@ struct table {
     size_t columns, cells, capacity;
     size_t *ends; /* [cells] where each cell's text ends in `text` */
     struct buffer text;
+    uint8_t *spans; /* [rows] is the row a heading? null: none is */
+    size_t rows;    /* of spans */
     bool failed;
 };
 
@@ -65,6 +67,31 @@ void table_cell(struct table *t, const char *format, ...)
     }
     t->failed = t->failed || n < 0 || t->text.failed;
     t->ends[t->cells++] = t->text.size;
+}
+
+void table_heading(struct table *t, const char *text)
+{
+    if (!t || t->failed)
+        return;
+    const size_t row = t->cells / t->columns;
+    uint8_t *spans = mem_resize(t->spans, row + 1, sizeof *spans);
+    if (!spans) {
+        t->failed = true;
+        return;
+    }
+    memset(spans + t->rows, 0, row - t->rows);
+    spans[row] = 1;
+    t->spans = spans;
+    t->rows = row + 1;
+    table_cell(t, "%s", text);
+    for (size_t c = 1; c < t->columns; c++)
+        table_cell(t, "%s", "");
+}
+
+static bool is_heading(const struct table *t, size_t cell)
+{
+    const size_t row = cell / t->columns;
+    return row < t->rows && t->spans[row];
 }
 
 static const char *cell_text(const struct table *t, size_t i, size_t *n)
@@ -116,6 +143,8 @@ static void table_widths(const struct table *t, size_t *widths)
     for (size_t i = 0; i < t->cells; i++) {
         size_t n;
         const char *s = cell_text(t, i, &n);
+        if (is_heading(t, i))
+            continue;
         size_t width = text_width(s, n), *column = &widths[i % t->columns];
         if (width > *column)
             *column = width;
@@ -167,7 +196,10 @@ bool table_print(struct table *t, FILE *to)
             const char *s = cell_text(t, i, &n);
             if (i == 0)
                 fputs(style_on(to, STYLE_BOLD), to);
-            gap = cell_print(s, n, widths[c], t->alignment[c], c ? gap + 2 : 0, to);
+            if (!is_heading(t, i))
+                gap = cell_print(s, n, widths[c], t->alignment[c], c ? gap + 2 : 0, to);
+            else if (c == 0)
+                cell_print(s, n, OUTPUT_COLUMNS, 'l', 0, to);
             if (i + 1 == t->columns)
                 fputs(style_off(to), to);
             if (c + 1 == t->columns)
@@ -177,6 +209,7 @@ bool table_print(struct table *t, FILE *to)
     }
     mem_free(widths);
     mem_free(t->ends);
+    mem_free(t->spans);
     buffer_free(&t->text);
     mem_free(t);
     return good;

@@ -21,6 +21,8 @@ struct table;
  * accepts that. */
 struct table *table_create(const char *alignment);
 void table_cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A row of one text over all columns, which widens none of them. */
+void table_heading(struct table *t, const char *text);
 /* Aligned by display width; a table that is too wide has its widest left-aligned column cut, marked
    by "…". Frees t. False when memory or the stream failed. */
 bool table_print(struct table *t, FILE *to);

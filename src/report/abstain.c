@@ -145,7 +145,7 @@ static void draw_threshold(struct page *p, const struct abstain_page *in,
         figure_line(f, (struct series){NULL, 0}, c->threshold, refusal, c->n);
     if (choice->found)
         figure_rule_vertical(f, choice->threshold, "chosen");
-    figure_panel(f, percent("error among the answered", NAN), 0.36);
+    figure_panel(f, percent("error rate", NAN), 0.36);
     figure_line(f, (struct series){NULL, 0}, c->threshold, c->risk, c->n);
     if (choice->found)
         figure_rule_vertical(f, choice->threshold, NULL);

@@ -16,23 +16,28 @@ enum { SHARES = sizeof shares / sizeof *shares };
 
 static void name_of(const struct compared_source *s, char *out, size_t size)
 {
+    const char *ceiling = s->is_ceiling ? ", a ceiling: uses the right answers" : "";
     if (s->file)
-        snprintf(out, size, "%s (%s)", s->name, s->file);
+        snprintf(out, size, "%s (%s)%s", s->name, s->file, ceiling);
     else
-        snprintf(out, size, "%s", s->name);
+        snprintf(out, size, "%s%s", s->name, ceiling);
 }
 
-/* Sources by falling AUROC: the first SERIES_COLOURS get a colour. */
+/* Does a stand before b? By falling AUROC, what has none later, ceilings last. */
+static bool is_before(const struct compared_source *a, const struct compared_source *b)
+{
+    if (a->is_ceiling != b->is_ceiling)
+        return b->is_ceiling;
+    return a->auroc > b->auroc || (isnan(b->auroc) && !isnan(a->auroc));
+}
+
+/* The first SERIES_COLOURS get a colour. */
 static void rank(const struct compare_page *in, size_t *order)
 {
     for (size_t i = 0; i < in->n_sources; i++) {
         size_t at = i;
-        for (; at > 0; at--) {
-            const double before = in->sources[order[at - 1]].auroc;
-            if (!(in->sources[i].auroc > before || (isnan(before) && !isnan(in->sources[i].auroc))))
-                break;
+        for (; at > 0 && is_before(&in->sources[i], &in->sources[order[at - 1]]); at--)
             order[at] = order[at - 1];
-        }
         order[at] = i;
     }
 }
@@ -87,8 +92,7 @@ static void draw(struct page *p, const struct compare_page *in, const struct ris
         .caption = "the most confident answers first, from 5 % on; lower is better",
         .description = "Share of wrong answers among the answered against the share that is "
                        "answered, a curve for each source of confidence.",
-        .x = percent("share answered", 0, 1),
-        .width = 720});
+        .x = percent("share answered", 0, 1)});
     figure_panel(f,
                  percent("error among the answered", floor(20 * least) / 20,
                          fmin(1, ceil(20 * most) / 20 + (most <= least ? 0.05 : 0))),

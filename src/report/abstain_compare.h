@@ -4,6 +4,7 @@
 #ifndef REPORT_ABSTAIN_COMPARE_H
 #define REPORT_ABSTAIN_COMPARE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct compared_source {
     const double *confidence; /* [n] NaN = missing */
     const int8_t *right;      /* [n] -1 unknown */
     size_t n, missing;
+    bool is_ceiling; /* uses the right answers: stands last, and is never the best */
     double auroc, aurc, prr, ece, passes; /* NaN where there is none */
 };
 

@@ -103,8 +103,7 @@ static void draw_curve(struct page *p, const struct probe_page *in, double *x)
         .description =
             "A line over the layers of the model with its interval, a rule for the option "
             "probability and a point at the chosen layer.",
-        .x = axis_range("layer", x[0], n > 1 ? x[n - 1] : x[0] + 1),
-        .width = 640});
+        .x = axis_range("layer", x[0], n > 1 ? x[n - 1] : x[0] + 1)});
     figure_panel(f, axis_range("AUROC", floor(least * 20) / 20, fmin(1, ceil(most * 20) / 20)),
                  0.5);
     figure_band(f, (struct series){"probe", 0}, x, low, high, (size_t)n);

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/memory.h"
 #include "report/markup.h"
@@ -136,6 +137,35 @@ static void chapter_depth(struct page *p, const struct spectrum *s)
 
 /* ---- the singular values ---- */
 
+static int rising(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The smallest singular values can be near 0 and their ratios anything. Where one lies ten times as far out as nine tenths of them
+   spread, the axis ends nearer, or the others would be one flat line; the figure counts what lies beyond. */
+static struct axis ratio_axis(const struct spectrum *s, int module)
+{
+    struct axis axis = axis_auto("after / before");
+    size_t n = 0, all = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if ((int)s->items[i].module == module)
+            all += (size_t)s->items[i].n_ratios;
+    double *ratio = mem_array(all, sizeof *ratio);
+    for (size_t i = 0; ratio && i < s->n; i++)
+        for (int k = 0; (int)s->items[i].module == module && k < s->items[i].n_ratios; k++)
+            ratio[n++] = s->items[i].ratio[k];
+    if (n > 0) {
+        qsort(ratio, n, sizeof *ratio, rising);
+        const double low = ratio[n / 20], high = ratio[n - 1 - n / 20], spread = high - low;
+        if (ratio[0] < low - 10 * spread || ratio[n - 1] > high + 10 * spread)
+            axis = axis_range("after / before", low - 2 * spread, high + 2 * spread);
+    }
+    mem_free(ratio);
+    return axis;
+}
+
 static void chapter_values(struct page *p, const struct spectrum *s)
 {
     page_chapter(p, "values", "Singular values");
@@ -159,7 +189,7 @@ static void chapter_values(struct page *p, const struct spectrum *s)
                     .description = "Ratios of singular values over their place in the order, one "
                                    "line a layer.",
                     .x = axis_range("place, largest first", 0, 1)});
-                figure_panel(f, axis_auto("after / before"), 0.7);
+                figure_panel(f, ratio_axis(s, m), 0.7);
             }
             figure_line(f, (struct series){NULL, (x->layer - 1) % SERIES_COLOURS}, x->ratio_place,
                         x->ratio, (size_t)x->n_ratios);

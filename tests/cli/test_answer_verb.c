@@ -83,6 +83,33 @@ static void questions_with_options_are_answered_by_letters(void **state)
     assert_non_null(strstr(out, "agreement"));
 }
 
+/* The share of right draws looks at the right answers: it is marked, and neither chooses a threshold nor enters a combination. Names
+   stand whole beside another file and a count of what is missing. */
+static void what_uses_the_right_answers_is_no_confidence(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        shell("$P answer $D/post $D/questions.jsonl --limit 12 --samples 4 --confidence all "
+              "-q -o $T/all.jsonl && head -n 9 $T/all.jsonl | sed '1s/\"items\": 12/\"items\": 8/' "
+              "> $T/part.jsonl"),
+        0);
+    assert_int_equal(shell("$P abstain compare $T/all.jsonl $T/part.jsonl"), 0);
+    assert_non_null(strstr(out, "  missing\n"));
+    assert_non_null(strstr(out, "/all.jsonl\n  agreement  "));
+    assert_non_null(strstr(out, "  samples equal to the "));
+    assert_non_null(strstr(out, "  share of right samples * "));
+    assert_non_null(strstr(out, "* uses the right answers: a ceiling, not a confidence.\n"));
+    assert_int_equal(shell("$P abstain compare $T/all.jsonl --report $T/all.html && "
+                           "grep -c 'share of right samples, a ceiling' $T/all.html"),
+                     0);
+    assert_int_equal(
+        shell("$P abstain fit $T/all.jsonl --source capability --target-error 0.2 2>&1"), 2);
+    assert_non_null(strstr(out, "capability uses the right answers"));
+    assert_int_equal(shell("$P abstain combine $T/all.jsonl -o $T/one.jsonl 2>&1"), 0);
+    assert_non_null(strstr(out, "the source capability uses the right answers; it is left out"));
+    assert_null(strstr(out, "share of right samples"));
+}
+
 static const char *const open_file =
     "printf '%s\\n' '{\"question\": \"In which country is Jinja?\", \"answers\": [\"Uganda\"]}' "
     "'{\"question\": \"In which country is Wirral?\", \"answers\": \"United Kingdom\"}' "
@@ -199,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(questions_with_options_are_answered_by_letters),
+        cmocka_unit_test(what_uses_the_right_answers_is_no_confidence),
         cmocka_unit_test(a_run_that_was_stopped_goes_on_to_the_same_bytes),
         cmocka_unit_test(without_right_answers_nothing_is_called_right_or_wrong),
         cmocka_unit_test(a_command_of_the_users_judges),

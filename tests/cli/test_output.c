@@ -54,6 +54,20 @@ static void the_widest_text_column_is_cut_to_a_hundred_columns(void **state)
                      100 + 1 + 2); /* a line break; the mark is three bytes for one column */
 }
 
+static void a_heading_widens_no_column(void **state)
+{
+    (void)state;
+    struct table *t = table_create("lr");
+    table_cell(t, "source");
+    table_cell(t, "n");
+    table_heading(t, "a name much wider than the table");
+    table_cell(t, "  b");
+    table_cell(t, "2");
+    assert_string_equal(table_text(t), "source  n\n"
+                                       "a name much wider than the table\n"
+                                       "  b     2\n");
+}
+
 static void a_table_without_rows_prints_nothing(void **state)
 {
     (void)state;
@@ -115,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_align_left_and_right_by_display_width),
         cmocka_unit_test(the_widest_text_column_is_cut_to_a_hundred_columns),
+        cmocka_unit_test(a_heading_widens_no_column),
         cmocka_unit_test(a_table_without_rows_prints_nothing),
         cmocka_unit_test(numbers_for_people),
         cmocka_unit_test(text_from_files_cannot_drive_the_terminal),
