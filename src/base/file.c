@@ -316,3 +316,16 @@ void file_writer_abandon(struct file_writer *w)
     mem_free(w->temporary);
     *w = (struct file_writer){0};
 }
+
+int file_check_output(const char *path, struct plumb_error *e)
+{
+    struct stat st;
+    struct file_writer w;
+    /* Opening a device or a pipe could be seen at its other end. */
+    if (!path || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+        return PLUMB_OK;
+    const int status = file_writer_open(path, &w, e);
+    if (status == PLUMB_OK)
+        file_writer_abandon(&w);
+    return status;
+}

@@ -47,5 +47,7 @@ int file_writer_open(const char *path, struct file_writer *out, struct plumb_err
 /* Closes and frees in every case. */
 int file_writer_commit(struct file_writer *w, struct plumb_error *e);
 void file_writer_abandon(struct file_writer *w); /* idempotent; safe after commit */
+/* Could PATH be written? To be asked before long work; changes nothing. Null is fine. */
+int file_check_output(const char *path, struct plumb_error *e);
 
 #endif

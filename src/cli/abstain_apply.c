@@ -247,10 +247,9 @@ static int print_table(const struct abstain_input *in, const struct threshold *t
            "answer.\n");
     if (c->labelled) {
         const double target = 1 - t->target_error;
-        printf(
-            "Abstention score %.4f (right 1, declined 0, wrong %.3g; %zu of %zu questions have a "
-            "known right answer).\n",
-            abstention_score(c, target), -target / (1 - target), c->labelled, c->n);
+        printf("Abstention score %.4f (right 1, declined 0, wrong %.3g; %zu of %zu questions are "
+               "labelled).\n",
+               abstention_score(c, target), -target / (1 - target), c->labelled, c->n);
     } else {
         printf("No question has a known right answer: nothing can be said about errors here.\n");
     }

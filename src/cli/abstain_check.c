@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "answer/self_check_record.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/sum.h"
 #include "cli/output.h"
@@ -334,6 +335,10 @@ static int prepare(const struct check_options *o, const struct operands *w, stru
     int status = self_check_parse(o->sources, j->run.wanted, e);
     if (status == PLUMB_OK && !o->output)
         status = error_set(e, PLUMB_INPUT, "no output file: add -o FILE");
+    if (status == PLUMB_OK)
+        status = file_check_output(o->output, e);
+    if (status == PLUMB_OK)
+        status = file_check_output(o->trace_out, e);
     if (status == PLUMB_OK)
         status = read_answers(o, w, &j->answers, e);
     if (status == PLUMB_OK)

@@ -343,15 +343,15 @@ static void print_words(const struct abstain_options *o, const struct abstain_in
                100 * (double)c->wrong / (double)c->answered);
     if (t->caveat_error > 0 && threshold_caveat(t) < c->threshold) {
         putchar('\n');
-        printf("With a caveat from confidence %.4g up: all answers together then err at most %.3g "
-               "%% of the time, by the same method.\n",
+        printf("With a caveat from %.4g up: at most %.3g %% of all answers together are wrong, by "
+               "the same method.\n",
                t->caveat.threshold, 100 * t->caveat_error);
     } else if (t->caveat_error > 0) {
         printf("\nNo lower threshold meets --caveat-error %.3g: there is no band of caveats.\n",
                t->caveat_error);
     }
     if (t->has_sets)
-        printf("\nSets (%s, fitted on %zu questions) hold the right option %.3g %% of the time "
+        printf("\nSets (%s, by %zu questions) hold the right option %.3g %% of the time "
                "over questions like these%s.\n",
                o->sets, t->sets.n, 100 * (1 - o->alpha),
                t->sets.options.by_class ? ", for each option as the right one" : "");

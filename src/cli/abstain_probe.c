@@ -8,6 +8,7 @@
 #include "abstain/confidence.h"
 #include "abstain/features.h"
 #include "abstain/probe_file.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/abstain.h"
 #include "cli/abstain_rights.h"
@@ -543,6 +544,12 @@ static int train_verb(const struct abstain_options *o, const char *trace, struct
     struct auroc own;
     const bool logistic = o->kind != PROBE_NETWORK;
     int status = open_job(trace, o, o->question_alone, &j, e);
+    if (status == PLUMB_OK)
+        status = file_check_output(o->output, e);
+    if (status == PLUMB_OK)
+        status = file_check_output(o->confidence, e);
+    if (status == PLUMB_OK)
+        status = file_check_output(o->report, e);
     if (status == PLUMB_OK)
         status = choose_layers(o->layers, j.in.scores.trace, trace, &j, e);
     if (status == PLUMB_OK)

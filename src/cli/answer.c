@@ -8,6 +8,7 @@
 
 #include "answer/self_check_join.h"
 #include "base/buffer.h"
+#include "base/file.h"
 #include "cli/progress_line.h"
 #include "cli/verb.h"
 
@@ -195,6 +196,8 @@ static int answer(const char *model, const char *path, const struct answer_optio
     struct progress_line line;
     bool checks[SELF_CHECKS] = {false};
     int status = set_options(o, &what, checks, e);
+    if (status == PLUMB_OK)
+        status = file_check_output(o->output, e);
     if (status != PLUMB_OK)
         return status;
     progress_line_start(&line, o->common.quiet);

@@ -248,10 +248,13 @@ static int fit(const char *model, const char *file, const struct lens_verb_optio
     struct tuned_lens_options t = options_of(o);
     if (!o->output)
         return error_set(e, PLUMB_INPUT, "no output file: add -o FILE");
+    int status = file_check_output(o->output, e);
+    if (status != PLUMB_OK)
+        return status;
     buffer_printf(&state, "%s.state", o->output);
     progress_line_start(&line, o->common.quiet);
-    int status = state.failed ? error_memory(e, "a file name")
-                              : job_open(&j, model, file, o, &line.progress, e);
+    status = state.failed ? error_memory(e, "a file name")
+                          : job_open(&j, model, file, o, &line.progress, e);
     t.state = buffer_string(&state);
     t.origin = j.text_hash;
     t.progress = &line.progress;

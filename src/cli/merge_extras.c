@@ -96,11 +96,12 @@ bool diversity_print(const struct frontier *f, const struct frontier_diversity *
 
 void react_print(const struct frontier_react_report *r)
 {
-    printf(
-        "p=...: the merge at t = %g, its last hidden state corrected (ReACT) towards BASE (p=0) or "
-        "POST (p=1),\nfitted on %zu questions without their answers. Distance to BASE's "
-        "states %.2g before, %.2g after;\nto POST's %.2g before, %.2g after.\n",
-        r->t, r->questions, r->open[0], r->left[0], r->open[1], r->left[1]);
+    printf("p=...: the merge at t = %g, its last hidden state corrected (ReACT) towards BASE (p=0) "
+           "or\n"
+           "POST (p=1), fitted on %zu questions without their answers. Distance to BASE's states "
+           "%.2g\n"
+           "before, %.2g after; to POST's %.2g before, %.2g after.\n",
+           r->t, r->questions, r->open[0], r->left[0], r->open[1], r->left[1]);
     if (r->questions < r->features)
         printf("These are fewer questions than the state has dimensions (%zu):\n"
                "the correction is in part a guess.\n",

@@ -138,8 +138,7 @@ static void print_picks(const struct frontier *f, enum frontier_rule chosen)
            f->pick_from_task ? " of the task" : " that were set apart", f->n_judge);
     for (int r = 0; r < FRONTIER_RULES; r++) {
         const struct frontier_point *p = &f->points[f->picked[r]];
-        printf("%s %-11s  t = %s: accuracy %.3f, ECE %.3f where it was picked; %.3f, %.3f where it "
-               "is judged\n",
+        printf("%s %-11s  t = %s: accuracy %.3f, ECE %.3f where picked; %.3f, %.3f where judged\n",
                r == (int)chosen ? ">" : " ", frontier_rule_name((enum frontier_rule)r), p->name,
                p->pick.accuracy, p->pick.ece, p->raw.value[FRONTIER_ACCURACY].value,
                p->raw.value[FRONTIER_ECE_10].value);

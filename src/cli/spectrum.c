@@ -171,6 +171,9 @@ static int compare(const struct spectrum_verb_options *o, const struct model *ba
     struct spectrum_arm *arms = NULL;
     size_t n_arms = 0;
     const double begin = clock_seconds();
+    int status = file_check_output(o->output, e);
+    if (status != PLUMB_OK)
+        return status;
     if (o->output)
         buffer_printf(&state, "%s.state.json", o->output);
     buffer_printf(&command, "plumb spectrum %s %s --null %d --seed %zu", model_name(base),
@@ -184,8 +187,8 @@ static int compare(const struct spectrum_verb_options *o, const struct model *ba
     how.state = o->state ? o->state : o->output ? buffer_string(&state) : NULL;
     progress_line_start(&line, o->common.quiet);
     how.progress = &line.progress;
-    int status = state.failed || command.failed ? error_memory(e, "a file name")
-                                                : spectrum_run(base, post, &how, &s, e);
+    status = state.failed || command.failed ? error_memory(e, "a file name")
+                                            : spectrum_run(base, post, &how, &s, e);
     progress_line_end(&line);
     if (status == PLUMB_OK) {
         if (o->trace)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/layer_list.h"
 #include "cli/output.h"
@@ -251,6 +252,8 @@ int steer_fit(const struct steer_options *o, char **traces, int n, struct plumb_
     struct progress_line line;
     const double start = clock_seconds();
     int status = check_options(o, n, e), pick = -1;
+    if (status == PLUMB_OK)
+        status = file_check_output(o->output, e);
     if (status != PLUMB_OK)
         return status;
     progress_line_start(&line, o->common.quiet);

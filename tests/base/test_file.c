@@ -331,6 +331,20 @@ static void an_unwritable_place_is_refused_by_name(void **state)
     assert_non_null(strstr(e.message, "closed/file: Permission denied"));
 }
 
+static void an_output_is_checked_without_a_trace(void **state)
+{
+    (void)state;
+    struct plumb_error e;
+    assert_int_equal(file_check_output(NULL, &e), PLUMB_OK);
+    assert_int_equal(file_check_output("/dev/null", &e), PLUMB_OK);
+    assert_int_equal(file_check_output("not-there-yet", &e), PLUMB_OK);
+    assert_false(file_exists("not-there-yet"));
+    assert_int_equal(file_check_output("/", &e), PLUMB_INPUT);
+    assert_int_equal(file_check_output("no-such-folder/file", &e), PLUMB_INPUT);
+    assert_non_null(strstr(e.message, "no-such-folder/file"));
+    assert_nothing_temporary();
+}
+
 static void a_full_device_is_reported_by_the_commit(void **state)
 {
     (void)state;
@@ -448,6 +462,7 @@ int main(void)
         cmocka_unit_test(links_and_rights_are_kept),
         cmocka_unit_test(a_name_without_a_folder_is_in_this_one),
         cmocka_unit_test(an_unwritable_place_is_refused_by_name),
+        cmocka_unit_test(an_output_is_checked_without_a_trace),
         cmocka_unit_test(a_full_device_is_reported_by_the_commit),
         cmocka_unit_test(a_write_that_fails_leaves_the_old_file),
         cmocka_unit_test(a_write_that_failed_for_a_while_is_not_forgotten),
