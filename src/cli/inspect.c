@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "abstain/confidence.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/inspect.h"
@@ -30,48 +31,20 @@ bool path_is_gguf(const char *path)
     return n >= 5 && strcmp(path + n - 5, ".gguf") == 0;
 }
 
-/* The parsed metadata of a safetensors file where their "format" is this one; else null. */
-static struct json_document *metadata_of(const char *format, const char *metadata, const char *path)
+static bool path_is_json(const char *path)
 {
-    struct json_document *document = NULL;
-    if (!metadata || json_parse(metadata, strlen(metadata), path, &document, NULL) != PLUMB_OK)
-        return NULL;
-    if (json_is_string(json_get(json_root(document), "format"), format))
-        return document;
-    json_close(document);
-    return NULL;
+    size_t n = strlen(path);
+    return n >= 5 && strcmp(path + n - 5, ".json") == 0;
 }
 
 static bool is_trace(const char *metadata, const char *path)
 {
-    struct json_document *document = metadata_of("plumb-trace", metadata, path);
+    struct json_document *document = NULL;
+    if (!metadata || json_parse(metadata, strlen(metadata), path, &document, NULL) != PLUMB_OK)
+        return false;
+    const bool yes = json_is_string(json_get(json_root(document), "format"), "plumb-trace");
     json_close(document);
-    return document != NULL;
-}
-
-/* Of which model a tuned lens is, and how it was fitted. */
-static void tell_lens(struct description *d, struct json metadata)
-{
-    static const char *const members[][2] = {
-        {"model", "model"},
-        {"fingerprint", "model_fingerprint"},
-        {"program", "program"},
-        {"translators", "layers"},
-        {"hidden size", "hidden"},
-        {"text hash", "text_hash"},
-        {"optimizer", "optimizer"},
-        {"learning rate", "learning_rate"},
-        {"steps", "steps"},
-        {"tokens a step", "tokens_step"},
-        {"window", "window"},
-        {"seed", "seed"},
-        {"KL held out", "kl_held_out"},
-    };
-    const char *text;
-    size_t n;
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (json_string(json_get(metadata, members[i][1]), &text, &n))
-            description_text(d, members[i][0], members[i][1], text);
+    return yes;
 }
 
 /* A safetensors file: a trace, or loose tensors. */
@@ -86,11 +59,7 @@ static int inspect_safetensors(const char *path, const struct inspect_options *o
     if (status == PLUMB_OK && is_trace(metadata, path)) {
         status = inspect_trace(path, o, &tensors, json, e);
     } else if (status == PLUMB_OK) {
-        struct json_document *lens = metadata_of("plumb-lens", metadata, path);
-        struct description d = description_start(json, lens ? "tuned lens" : "safetensors file");
-        if (lens)
-            tell_lens(&d, json_root(lens));
-        json_close(lens);
+        struct description d = inspect_metadata(metadata, path, json);
         description_types(&d, &tensors);
         bool good = description_section(&d, o->tensors);
         if (o->tensors) {
@@ -123,8 +92,14 @@ static int run(int argc, char **argv)
         status = error_set(&e, PLUMB_INPUT, "--families takes no file: found '%s'", path);
     else if (o.families)
         status = inspect_families(json);
+    else if (inspect_is_control_vector(path))
+        status = inspect_control_vector(path, &o, json, &e);
     else if (file_is_folder(path) || path_is_gguf(path))
         status = inspect_model(path, &o, json, &e);
+    else if (confidence_is_file(path))
+        status = inspect_confidence(path, json, &e);
+    else if (path_is_json(path))
+        status = inspect_calibration(path, json, &e);
     else
         status = inspect_safetensors(path, &o, json, &e);
     if (status != PLUMB_OK && *e.message)
@@ -147,7 +122,8 @@ const struct verb verb_inspect = {
     .description = "Describes a model (a folder in Hugging Face layout or a .gguf file: "
                    "architecture, layers, sizes, types, "
                    "tokenizer, chat template) or a trace (its provenance, items done, groups, "
-                   "accuracy where it has labels). Any "
+                   "accuracy where it has labels). Also says what a tuned lens, direction, probe, "
+                   "confidence file, calibration or control vector is, and whose. Any "
                    "other safetensors file is described by its tensors.",
     .options = options,
     .examples = examples,

@@ -17,7 +17,8 @@ static void tell(struct description *d, const struct steering *s, const char *ha
     description_text(d, "architecture", "architecture", s->architecture);
     snprintf(text, sizeof text, "%d layers, %d wide", s->n_layers, s->hidden);
     description_text(d, "of", "shape", text);
-    description_text(d, "found", "how", s->how);
+    if (d->json) /* of the lines it would be cut */
+        description_text(d, "found", "how", s->how);
     description_text(d, "tokens", "tokens",
                      s->all_tokens ? "all" : "the last of the prompt, and every new one");
     for (int i = 0; i < s->n_parts; i++) {
@@ -53,6 +54,10 @@ int steer_show(const struct steer_options *o, const char *direction, struct plum
         struct description d = description_start(o->json ? &json : NULL, "direction");
         tell(&d, &s, hex);
         const bool good = description_section(&d, false);
+        if (!o->json) {
+            printf("Found: ");
+            options_wrap(s.how, 7, 7, stdout);
+        }
         status = description_finish(&d, good);
     }
     steering_free(&s);

@@ -173,6 +173,14 @@ static void members_that_it_does_not_know_are_kept(void **state)
     says("7");
 }
 
+static void inspect_says_what_a_threshold_is_of(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("$P inspect $D/a.json"), 0);
+    says("kind         calibration\n");
+    says("yes, from plumb abstain fit");
+}
+
 static void all_sources_stand_in_one_table(void **state)
 {
     (void)state;
@@ -223,6 +231,7 @@ int main(void)
         cmocka_unit_test(a_threshold_goes_through_its_file_and_decides),
         cmocka_unit_test(the_guess_is_given_only_when_asked_for),
         cmocka_unit_test(members_that_it_does_not_know_are_kept),
+        cmocka_unit_test(inspect_says_what_a_threshold_is_of),
         cmocka_unit_test(all_sources_stand_in_one_table),
         cmocka_unit_test(what_cannot_be_is_refused),
     };

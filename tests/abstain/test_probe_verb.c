@@ -102,6 +102,13 @@ static void sources_are_compared_and_combined(void **state)
     runs("$P abstain compare $D/q.trace $D/p.jsonl $D/c.jsonl --report $D/c.html");
     says("combination");
     says("probe, network");
+    runs("$P inspect $D/p.jsonl");
+    says("kind         confidence file ");
+    says("questions    150 ");
+    runs("$P inspect $D/p.jsonl --json");
+    says("\"sources\": [");
+    runs("$P inspect $D/probe");
+    says("kind              probe ");
     runs("head -101 $D/p.jsonl | sed '1s/\"items\": 150/\"items\": 100/' > $D/short.jsonl; "
          "$P abstain compare $D/q.trace $D/short.jsonl");
     says("--common measures all on the 100 of 150");

@@ -108,7 +108,10 @@ static void a_direction_steers_traces_and_texts_and_is_exported(void **state)
     expect(0, "steer show r.safetensors", "D5 random");
     expect(0, "steer show r.safetensors --json", "\"kind\": \"direction\"");
     expect(2, "steer show post.trace", "not a direction");
+    expect(0, "inspect r.safetensors", "kind          direction\n");
     expect(0, "steer export r.safetensors --format llama.cpp -o cv.gguf", "every token");
+    expect(0, "inspect cv.gguf", "kind          control vector, GGUF\n");
+    expect(0, "inspect cv.gguf --tensors --json", "\"model_hint\": \"");
     if (gguf_open(temporary_path("cv.gguf"), &g, &e) != PLUMB_OK)
         fail_msg("%s", e.message);
     assert_true(gguf_tensors(g)->count >= 1);
