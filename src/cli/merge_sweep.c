@@ -344,6 +344,19 @@ static int correct_points(const struct frontier_sweep *s, const struct frontier_
     return how->n ? frontier_react(s, plan, how, o->traces + plan->n, &o->react, e) : PLUMB_OK;
 }
 
+/* Is there anything to judge by? Said before hours of traces. */
+static int check_answers(const struct question_set *judged, const char *path, struct plumb_error *e)
+{
+    size_t i = 0;
+    while (i < judged->count && judged->items[i].gold < 0)
+        i++;
+    return i < judged->count ? PLUMB_OK
+                             : error_set(e, PLUMB_INPUT,
+                                         "%s: no question has a known right answer to judge by; "
+                                         "give --test questions with answers",
+                                         path);
+}
+
 static int trace_points(const struct merge_sweep_job *job, struct frontier_sweep *s,
                         struct frontier_plan *plan, const struct frontier_react *react,
                         struct outcome *o, struct plumb_error *e)
@@ -357,6 +370,8 @@ static int trace_points(const struct merge_sweep_job *job, struct frontier_sweep
     int status = questions_read(job->task, job->limit, &task, e);
     if (status == PLUMB_OK && job->test)
         status = questions_read(job->test, job->limit, &test, e);
+    if (status == PLUMB_OK)
+        status = check_answers(job->test ? &test : &task, job->test ? job->test : job->task, e);
     if (status == PLUMB_OK && job->diversity)
         status = sampling_prompts(job->diversity, job->limit, &prompts, &views, &sampling, e);
     s->sampling = job->diversity ? &sampling : NULL;

@@ -172,6 +172,7 @@ static void what_cannot_be_swept_is_refused(void **state)
                          "--task $M/calibration.jsonl -o $D/mute -q"),
                      2);
     says("right answer");
+    assert_int_equal(run("ls $D/mute/*.safetensors"), 2); /* said before any trace */
     assert_int_equal(run("test ! -e $D/other"), 0);
 }
 
