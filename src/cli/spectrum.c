@@ -75,8 +75,8 @@ static bool show_statistic(const struct spectrum *s, enum spectrum_statistic v)
         table_cell(t, "%.5f", y.measured[v]);
         for (int null = 0; null < SPECTRUM_NULLS; null++)
             table_cell(t, y.with_control ? "%.5f" : "-", y.mean[null][v]);
-        table_cell(t, "%zu", y.above_all[v]);
-        table_cell(t, "%zu", y.below_all[v]);
+        table_cell(t, y.judged ? "%zu" : "-", y.above_all[v]);
+        table_cell(t, y.judged ? "%zu" : "-", y.below_all[v]);
     }
     return table_print(t, stdout);
 }
@@ -122,8 +122,11 @@ static int show_text(const struct spectrum *s, const struct spectrum_arm *arms, 
     options_wrap(line, 0, 0, stdout);
     snprintf(line, sizeof line,
              "controls: %d draws each of a Gaussian and a permuted change of the same size, seed "
-             "%llu; only what lies beyond both is evidence",
-             s->draws, (unsigned long long)s->seed);
+             "%llu; %s",
+             s->draws, (unsigned long long)s->seed,
+             s->draws < SPECTRUM_LEAST_DRAWS
+                 ? "three at least would say what lies beyond them: that is not known here"
+                 : "only what lies beyond both is evidence");
     if (s->draws > 0)
         options_wrap(line, 0, 0, stdout);
     for (int k = 0; k < SHOWN && printed; k++)

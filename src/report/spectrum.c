@@ -49,8 +49,8 @@ static struct grid *summary_table(const struct spectrum *s, enum spectrum_statis
         grid_number(t, y.mean[NULL_RANDOM][v], decimals_of(v));
         grid_number(t, y.mean[NULL_PERMUTED][v], decimals_of(v));
         grid_number(t, y.measured[v] - y.mean[NULL_RANDOM][v], 5);
-        grid_count(t, y.above_all[v]);
-        grid_count(t, y.below_all[v]);
+        grid_number(t, y.judged ? (double)y.above_all[v] : NAN, 0);
+        grid_number(t, y.judged ? (double)y.below_all[v] : NAN, 0);
     }
     return t;
 }
@@ -62,7 +62,7 @@ static void chapter_excess(struct page *p, const struct spectrum *s)
         for (int k = 0; k < SHOWN; k++) {
             const int a = spectrum_exceeds(&s->items[i], NULL_RANDOM, shown[k]),
                       b = spectrum_exceeds(&s->items[i], NULL_PERMUTED, shown[k]);
-            if (s->items[i].draws >= 3) {
+            if (s->items[i].draws >= SPECTRUM_LEAST_DRAWS) {
                 outside += a != 0 && a == b;
                 inside += a == 0 || a != b;
             }
@@ -78,6 +78,9 @@ static void chapter_excess(struct page *p, const struct spectrum *s)
                  "rotations that agree on both sides. So each number stands beside two controls of "
                  "the same relative size: a Gaussian change, and the elements of the real change "
                  "in random order. Only the excess over both is evidence of structure.");
+    if (s->draws < SPECTRUM_LEAST_DRAWS)
+        page_text(p, "It takes three draws of each control to say what exceeds them (--null): that "
+                     "is not known here.");
     for (int k = 0; k < SHOWN; k++) {
         struct grid *t = summary_table(s, shown[k]);
         page_subheading(p, spectrum_statistic_words[shown[k]].words);
@@ -104,14 +107,17 @@ static void draw_module(struct figure *f, const struct spectrum *s, enum spectru
     if (n == 0)
         return;
     figure_line(f, (struct series){spectrum_module_name(m), (int)m}, x, y, n);
-    figure_points(f, (struct series){"permuted control", SERIES_MUTED}, x, control, NULL, n);
+    if (s->draws > 0)
+        figure_points(f, (struct series){"permuted control", SERIES_MUTED}, x, control, NULL, n);
 }
 
 static void chapter_depth(struct page *p, const struct spectrum *s)
 {
     double *room = mem_array(3 * s->n, sizeof *room);
     page_chapter(p, "depth", "Through depth");
-    page_text(p, "Lines are measured; grey marks are the permuted control of each matrix.");
+    page_text(p, s->draws > 0
+                     ? "Lines are measured; grey marks are the permuted control of each matrix."
+                     : "Lines are measured; no control was drawn.");
     page_figures_begin(p);
     for (int k = 0; room && k < SHOWN; k++) {
         struct axis x = axis_auto("layer");

@@ -36,7 +36,7 @@ int spectrum_exceeds(const struct spectrum_item *i, enum spectrum_null null,
                      enum spectrum_statistic s)
 {
     const double excess = spectrum_excess(i, null, s);
-    if (i->draws < 3 || !isfinite(excess))
+    if (i->draws < SPECTRUM_LEAST_DRAWS || !isfinite(excess))
         return 0;
     const double reach =
         student_999(i->draws - 1) * i->sd[null][s] * sqrt(1 + 1 / (double)i->draws);
@@ -53,6 +53,7 @@ void spectrum_summarise(const struct spectrum *s, enum spectrum_module module,
             continue;
         out->n++;
         out->with_control += i->draws > 0;
+        out->judged += i->draws >= SPECTRUM_LEAST_DRAWS;
         out->change += i->change;
         for (int v = 0; v < SPECTRUM_STATISTICS; v++) {
             int above = 0, below = 0;

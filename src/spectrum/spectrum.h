@@ -74,13 +74,14 @@ double spectrum_excess(const struct spectrum_item *i, enum spectrum_null null,
                        enum spectrum_statistic s);
 /* Does the measured value lie outside what one more draw of the control would give? The 99.9 % prediction interval of
    Student's t from `draws` draws, mean -+ t sd sqrt(1 + 1/draws), and more than 1e-5 away (f32). -1 below, +1 above, 0 inside
-   or not known (fewer than 3 draws). */
+   or not known (fewer than SPECTRUM_LEAST_DRAWS). */
+enum { SPECTRUM_LEAST_DRAWS = 3 };
 int spectrum_exceeds(const struct spectrum_item *i, enum spectrum_null null,
                      enum spectrum_statistic s);
 
 /* Means over the matrices of one module, all layers; n 0: there are none. */
 struct spectrum_summary {
-    size_t n, with_control;
+    size_t n, with_control, judged; /* judged: with draws enough to say what lies beyond */
     double change, measured[SPECTRUM_STATISTICS], mean[SPECTRUM_NULLS][SPECTRUM_STATISTICS];
     size_t above[SPECTRUM_NULLS][SPECTRUM_STATISTICS], below[SPECTRUM_NULLS][SPECTRUM_STATISTICS];
     size_t above_all[SPECTRUM_STATISTICS],

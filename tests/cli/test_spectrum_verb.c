@@ -102,6 +102,17 @@ static void tables_show_each_module_beside_its_controls(void **state)
     assert_true(widest_line(out) <= 100);
 }
 
+/* Two draws give no interval: a 0 would say that nothing lies beyond. */
+static void too_few_controls_say_nothing_of_what_exceeds_them(void **state)
+{
+    (void)state;
+    assert_runs("$P spectrum $D/base $D/post --layers 1 --modules q --null 2 -o few.html");
+    assert_non_null(strstr(out, "that is not known here"));
+    assert_null(strstr(out, "is evidence"));
+    assert_non_null(strstr(out, "          -           -\n"));
+    assert_runs("grep -c 'It takes three draws' few.html");
+}
+
 static void json_holds_every_matrix(void **state)
 {
     (void)state;
@@ -215,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_show_each_module_beside_its_controls),
+        cmocka_unit_test(too_few_controls_say_nothing_of_what_exceeds_them),
         cmocka_unit_test(json_holds_every_matrix),
         cmocka_unit_test(the_page_goes_on_from_its_state_and_takes_it_away),
         cmocka_unit_test(an_intervention_writes_a_model_that_runs),
