@@ -89,6 +89,24 @@ static int check_options(const struct abstain_options *o, struct plumb_error *e)
     return PLUMB_OK;
 }
 
+/* A word that there is not, or with files that it does not take. */
+static int refuse_words(const char *word, int files, struct plumb_error *e)
+{
+    static const char *const uses[][2] = {{"fit", "TRACE"},
+                                          {"apply", "CALIBRATION TRACE"},
+                                          {"probe", "TRACE, or --apply PROBE TRACE"},
+                                          {"combine", "FILE..."},
+                                          {"compare", "FILE..."},
+                                          {"slice", "FILE --slice FILE"}};
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+        if (strcmp(word, uses[i][0]) == 0)
+            return error_set(e, PLUMB_INPUT, "'%s' with %d files; expected %s %s", word, files,
+                             word, uses[i][1]);
+    return error_set(e, PLUMB_INPUT,
+                     "no '%.40s'; expected fit, apply, probe, check, combine, compare or slice",
+                     word);
+}
+
 static int act(const struct abstain_options *o, const struct operands *w, struct plumb_error *e)
 {
     const char *word = w->words[0];
@@ -107,10 +125,7 @@ static int act(const struct abstain_options *o, const struct operands *w, struct
         return abstain_combine(o, w->words + 1, w->count - 1, e);
     if (strcmp(word, "compare") == 0 && w->count >= 2)
         return abstain_compare(o, w->words + 1, w->count - 1, e);
-    return error_set(e, PLUMB_INPUT,
-                     "'%.40s' with %d files; expected fit TRACE, apply CALIBRATION TRACE, "
-                     "probe TRACE, compare FILE..., combine FILE... or slice FILE",
-                     word, w->count - 1);
+    return refuse_words(word, w->count - 1, e);
 }
 
 static int run(int argc, char **argv)

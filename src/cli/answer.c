@@ -168,7 +168,7 @@ static int set_options(const struct answer_options *o, struct answers_options *o
     if (o->correct == CORRECT_COMMAND && !o->judge_command)
         return error_set(e, PLUMB_INPUT, "--correct command: say which with --judge-command");
     if (!o->output)
-        return error_set(e, PLUMB_INPUT, "where to? Give a file with -o");
+        return error_set(e, PLUMB_INPUT, "no output file: add -o FILE");
     return take_sources(o->sources, o->samples, out->sources, checks, e);
 }
 

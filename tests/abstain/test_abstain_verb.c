@@ -209,7 +209,8 @@ static void what_cannot_be_is_refused(void **state)
         {"$P abstain fit $D/many.csv --split-grid 1", "--split-grid"},
         {"$P abstain fit $D/many.csv --caveat-error 0.01", "--caveat-error"},
         {"$P abstain fit $D/many.csv -o $D/x.json", "cannot be stored"},
-        {"$P abstain ponder $D/many.csv", "expected fit TRACE"},
+        {"$P abstain ponder $D/many.csv", "no 'ponder'; expected fit, apply"},
+        {"$P abstain apply $D/a.json", "expected apply CALIBRATION TRACE"},
         {"sed 's/\"thresholds\": \\[/\"old\": [/' $D/a.json > $D/old.json; "
          "$P abstain apply $D/old.json $D/base.trace",
          "holds no threshold"},

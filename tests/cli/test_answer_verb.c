@@ -194,7 +194,7 @@ static void what_cannot_be_asked_is_said(void **state)
     static const struct {
         const char *options, *message;
     } cases[] = {
-        {"", "Give a file with -o"},
+        {"", "no output file: add -o FILE"},
         {"-o $T/x --confidence margin", "no \"margin\"; there are agreement, entropy, fsd"},
         {"-o $T/x --samples 0 --confidence fsd", "the confidence \"fsd\" is of samples"},
         {"-o $T/x --temperature 0", "samples at temperature 0 would all be the same"},
