@@ -30,13 +30,13 @@ static const struct told of_lens[] = {
     {"window", "window"},
     {"seed", "seed"},
     {"KL held out", "kl_held_out"},
-    {NULL},
+    {NULL, NULL},
 };
 static const struct told of_direction[] = {
     {"model", "model"},     {"fingerprint", "model_fingerprint"},
     {"found", "how"},       {"tokens", "tokens"},
     {"alpha", "alpha"},     {"clip", "clip"},
-    {"program", "program"}, {NULL},
+    {"program", "program"}, {NULL, NULL},
 };
 static const struct told of_probe[] = {
     {"model", "model"},
@@ -51,7 +51,7 @@ static const struct told of_probe[] = {
     {"hidden size", "hidden_size"},
     {"strength", "strength"},
     {"program", "program"},
-    {NULL},
+    {NULL, NULL},
 };
 
 /* A member that is a text or a number; others, and what is not there, are passed over. */
