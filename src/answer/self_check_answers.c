@@ -407,3 +407,17 @@ int self_check_shots(const char *path, int n, struct self_check_answers *owner,
         self_check_answers_free(owner);
     return status;
 }
+
+int self_check_shots_apart(const char *path, const struct self_check_shot *shots, int n,
+                           const struct self_check_answers *judged, struct plumb_error *e)
+{
+    for (int i = 0; i < n; i++)
+        for (size_t j = 0; j < judged->n; j++)
+            if (strcmp(shots[i].item.question, judged->items[j].question) == 0)
+                return error_set(
+                    e, PLUMB_INPUT,
+                    "%s: example %d is a question that is judged (\"%.60s\"): its answer "
+                    "would be in sight; take examples from other questions",
+                    path, i + 1, shots[i].item.question);
+    return PLUMB_OK;
+}

@@ -49,5 +49,8 @@ int self_check_answers_file(const char *path, const struct self_check_answers_op
 int self_check_shots(const char *path, int n, struct self_check_answers *owner,
                      const struct self_check_answers_options *o, struct self_check_shot **out,
                      struct plumb_error *e);
+/* PLUMB_INPUT names an example whose question is among those that are judged: the model would be shown how right it was. */
+int self_check_shots_apart(const char *path, const struct self_check_shot *shots, int n,
+                           const struct self_check_answers *judged, struct plumb_error *e);
 
 #endif

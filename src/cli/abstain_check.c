@@ -292,8 +292,9 @@ static int read_answers(const struct check_options *o, const struct operands *w,
                      "FILE");
 }
 
-static int read_shots(const struct check_options *o, struct self_check_answers *owner,
-                      struct self_check_options *run, struct plumb_error *e)
+static int read_shots(const struct check_options *o, const struct self_check_answers *judged,
+                      struct self_check_answers *owner, struct self_check_options *run,
+                      struct plumb_error *e)
 {
     const struct self_check_answers_options how = {.no_choices = o->choices == 1};
     struct self_check_shot *shots = NULL;
@@ -303,7 +304,9 @@ static int read_shots(const struct check_options *o, struct self_check_answers *
         return error_set(e, PLUMB_INPUT,
                          "examples need both their number and their source: --few-shot N "
                          "--shots-from FILE");
-    const int status = self_check_shots(o->shots_from, o->shots, owner, &how, &shots, e);
+    int status = self_check_shots(o->shots_from, o->shots, owner, &how, &shots, e);
+    if (status == PLUMB_OK)
+        status = self_check_shots_apart(o->shots_from, shots, o->shots, judged, e);
     run->wording.shots = shots;
     run->wording.n_shots = o->shots;
     return status;
@@ -342,7 +345,7 @@ static int prepare(const struct check_options *o, const struct operands *w, stru
     if (status == PLUMB_OK)
         status = read_answers(o, w, &j->answers, e);
     if (status == PLUMB_OK)
-        status = read_shots(o, &j->examples, &j->run, e);
+        status = read_shots(o, &j->answers, &j->examples, &j->run, e);
     return status == PLUMB_OK ? model_open(w->words[0], &how, &j->model, e) : status;
 }
 

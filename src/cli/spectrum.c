@@ -313,7 +313,7 @@ static const char *const examples[][2] = {
      "scales of queries and keys, without controls"},
     {"plumb spectrum demo/base demo/post --write scale -o scaled",
      "the post-trained model with the base's singular values, scaled"},
-    {"plumb spectrum demo/base demo/post --null 2 --trace demo/questions.jsonl -o experiment.html",
+    {"plumb spectrum demo/base demo/post --null 3 --trace demo/questions.jsonl -o experiment.html",
      "also what each part of the change does to answers"},
     {NULL},
 };

@@ -169,6 +169,10 @@ static void what_is_missing_is_said(void **state)
                            "--few-shot 2 -o $D/x.jsonl"),
                      2);
     says("--shots-from");
+    assert_int_equal(shell("$P abstain check \"$PLUMB_DEMO\"/post $D/q.jsonl --trace $D/post.trace "
+                           "--few-shot 2 --shots-from $D/q.jsonl -o $D/x.jsonl"),
+                     2);
+    says("is a question that is judged");
     assert_int_equal(shell("$P abstain check \"$PLUMB_DEMO\"/post $D/shots.jsonl --trace "
                            "$D/post.trace -o $D/x.jsonl"),
                      2);
