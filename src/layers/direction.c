@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/sum.h"
+#include "layers/head_gram.h"
 #include "model/config.h"
 #include "model/head_parts.h"
 #include "tensor/linear_algebra.h"
@@ -148,48 +149,19 @@ int direction_null_space_of(double *gram, size_t d, size_t first, int k, double 
     return status;
 }
 
-enum { ROWS_AT_A_TIME = 512 };
-
-/* gram += the lower triangle of block^T block of the rows [first, first + n) of W_eff; rows, wide, part are scratch. */
-static int add_rows(const struct model *m, const float *mean, size_t first, size_t n, float *rows,
-                    double *wide, double *part, double *gram, struct plumb_error *e)
-{
-    const size_t d = (size_t)model_config(m)->hidden;
-    const int status = head_effective_rows(m, mean, first, n, rows, e);
-    if (status != PLUMB_OK)
-        return status;
-    for (size_t i = 0; i < n * d; i++)
-        wide[i] = (double)rows[i];
-    gram_f64(d, n, wide, part);
-    for (size_t j = 0; j < d; j++)
-        for (size_t i = j; i < d; i++)
-            gram[i + j * d] += part[i + j * d];
-    return PLUMB_OK;
-}
-
 int direction_null_space(const struct model *m, int k, double *v, struct plumb_error *e)
 {
     const struct config *c = model_config(m);
-    const size_t d = (size_t)c->hidden, V = (size_t)c->vocabulary,
-                 trivial = c->architecture->norm == NORM_LAYER;
-    float *mean = mem_array(d, sizeof *mean), *rows = mem_array(ROWS_AT_A_TIME * d, sizeof *rows);
-    double *wide = mem_aligned(ROWS_AT_A_TIME * d, sizeof *wide),
-           *part = mem_aligned(d * d, sizeof *part), *gram = mem_aligned(d * d, sizeof *gram);
-    int status = mean && rows && wide && part && gram
-                     ? head_mean_row(m, mean, e)
-                     : error_memory(e, "the null space of the unembedding");
+    const size_t d = (size_t)c->hidden, trivial = c->architecture->norm == NORM_LAYER;
+    float *mean = mem_array(d, sizeof *mean);
+    double *gram = mem_aligned(d * d, sizeof *gram);
+    int status = mean && gram ? head_mean_row(m, mean, e)
+                              : error_memory(e, "the null space of the unembedding");
     if (status == PLUMB_OK)
-        memset(gram, 0, d * d * sizeof *gram);
-    for (size_t first = 0; first < V && status == PLUMB_OK; first += ROWS_AT_A_TIME) {
-        const size_t n = V - first < ROWS_AT_A_TIME ? V - first : ROWS_AT_A_TIME;
-        status = add_rows(m, mean, first, n, rows, wide, part, gram, e);
-    }
+        status = head_gram(m, mean, gram, e);
     if (status == PLUMB_OK)
         status = direction_null_space_of(gram, d, trivial, k, v, e);
     mem_free(mean);
-    mem_free(rows);
-    mem_free(wide);
-    mem_free(part);
     mem_free(gram);
     return status;
 }

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "layers/head_gram.h"
 #include "layers/neurons_private.h"
 #include "model/config.h"
 #include "model/head_parts.h"
@@ -57,58 +58,14 @@ static int stopped(const struct search *s, size_t done, size_t total)
 
 /* ---- the null space ---- */
 
-/* One piece's part of W^T W, the lower triangle of own [D, D]. */
-static bool piece_gram(const struct search *s, size_t first, size_t n, float *rows, double *wide,
-                       double *own)
-{
-    const size_t d = s->out->hidden;
-    if (head_effective_rows(s->m, s->mean, first, n, rows, NULL) != PLUMB_OK)
-        return false;
-    for (size_t i = 0; i < n * d; i++)
-        wide[i] = (double)rows[i];
-    gram_f64(d, n, wide, own);
-    return true;
-}
-
-/* W^T W [D, D], lower triangle: pieces are made by all threads and added in their order. */
-static int gram(struct search *s, double *g)
-{
-    const size_t v = vocabulary(s), d = s->out->hidden,
-                 pieces = (v + WORDS_A_PIECE - 1) / WORDS_A_PIECE;
-    bool failed = false;
-    memset(g, 0, d * d * sizeof *g);
-#pragma omp parallel num_threads(model_threads(s->m))
-    {
-        float *rows = mem_array(WORDS_A_PIECE * d, sizeof *rows);
-        double *wide = mem_aligned(WORDS_A_PIECE * d, sizeof *wide),
-               *own = mem_aligned(d * d, sizeof *own);
-#pragma omp for ordered schedule(static, 1)
-        for (size_t p = 0; p < pieces; p++) {
-            const size_t first = p * WORDS_A_PIECE,
-                         n = v - first < WORDS_A_PIECE ? v - first : WORDS_A_PIECE;
-            const bool good = rows && wide && own && piece_gram(s, first, n, rows, wide, own);
-#pragma omp ordered
-            {
-                failed |= !good;
-                for (size_t j = 0; j < d && good; j++)
-                    for (size_t i = j; i < d; i++)
-                        g[i + j * d] += own[i + j * d];
-            }
-        }
-        mem_free(rows);
-        mem_free(wide);
-        mem_free(own);
-    }
-    return failed ? error_memory(s->e, "the Gram matrix of the head") : PLUMB_OK;
-}
-
 /* V_0 and the singular values. Eigenvalues come ascending: the first k vectors are the null space. */
 static int find_null_space(struct search *s)
 {
     struct neurons *out = s->out;
     const size_t d = out->hidden;
     double *g = mem_aligned(d * d, sizeof *g), *values = mem_aligned(d, sizeof *values);
-    int status = g && values ? gram(s, g) : error_memory(s->e, "the Gram matrix of the head");
+    int status = g && values ? head_gram(s->m, s->mean, g, s->e)
+                             : error_memory(s->e, "the Gram matrix of the head");
     if (status == PLUMB_OK)
         status = eigen_symmetric_f64(d, g, values, s->e);
     for (size_t i = 0; i < d && status == PLUMB_OK; i++)
