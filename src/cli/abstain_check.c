@@ -70,56 +70,16 @@ struct source_summary {
     size_t missing, labelled;
 };
 
-/* AUROC and ECE of n confidences. */
-static int judge(const double *confidence, const int8_t *correct, size_t n,
-                 struct source_summary *out, struct plumb_error *e)
-{
-    static const char *const all[] = {"all"}, *const keys[] = {"auroc", "ece_15", NULL};
-    const struct sample_options as_is = sample_options_default();
-    struct measure_options how = measure_options_default();
-    struct sample sample = {0};
-    struct measurement m = {0};
-    struct scores s = {.kind = SCORES_CONFIDENCE, .n = n, .k = 1, .groups = all, .n_groups = 1};
-    s.options = mem_array(n, sizeof *s.options);
-    s.group = mem_zalloc(n, sizeof *s.group);
-    s.values = mem_array(n, sizeof *s.values);
-    s.correct = mem_array(n, sizeof *s.correct);
-    int status =
-        s.options && s.group && s.values && s.correct ? PLUMB_OK : error_memory(e, "a sample");
-    for (size_t i = 0; status == PLUMB_OK && i < n; i++) {
-        s.options[i] = 1;
-        s.values[i] = confidence[i];
-        s.correct[i] = correct[i];
-    }
-    how.draws = 0;
-    how.only = keys;
-    if (status == PLUMB_OK)
-        status = sample_create(&s, &as_is, &sample, e);
-    if (status == PLUMB_OK)
-        status = measure(&sample, &how, &m, e);
-    if (status == PLUMB_OK) {
-        const struct measured *auroc = measurement_find(&m, "auroc"),
-                              *ece = measurement_find(&m, "ece_15");
-        out->auroc = auroc ? auroc->value : (double)NAN;
-        out->ece = ece ? ece->value : (double)NAN;
-    }
-    measurement_free(&m);
-    sample_free(&sample);
-    mem_free(s.options);
-    mem_free(s.group);
-    mem_free(s.values);
-    mem_free(s.correct);
-    return status;
-}
-
 static int summarise(const struct confidence_file *f, int s, struct source_summary *out,
                      struct plumb_error *e)
 {
     double *confidence = mem_array(f->n, sizeof *confidence);
-    int8_t *correct = mem_array(f->n, sizeof *correct);
+    uint8_t *correct = mem_array(f->n, sizeof *correct);
     struct sum sum = {0};
+    static const char *const keys[] = {"auroc", "ece_15", NULL};
+    double value[] = {NAN, NAN};
     size_t right = 0;
-    *out = (struct source_summary){.auroc = (double)NAN, .ece = (double)NAN};
+    *out = (struct source_summary){0};
     int status = confidence && correct ? PLUMB_OK : error_memory(e, "a sample");
     for (size_t i = 0; status == PLUMB_OK && i < f->n; i++) {
         const double v = f->value[s][i];
@@ -130,12 +90,14 @@ static int summarise(const struct confidence_file *f, int s, struct source_summa
         if (f->right[i] < 0)
             continue;
         confidence[out->labelled] = v;
-        correct[out->labelled++] = f->right[i];
+        correct[out->labelled++] = f->right[i] == 1;
         right += f->right[i] == 1;
     }
     out->mean = sum_value(sum) / (double)(f->n - out->missing);
     if (status == PLUMB_OK && right > 0 && right < out->labelled)
-        status = judge(confidence, correct, out->labelled, out, e);
+        status = measure_confidences(confidence, correct, out->labelled, keys, value, e);
+    out->auroc = value[0];
+    out->ece = value[1];
     mem_free(confidence);
     mem_free(correct);
     return status;

@@ -23,47 +23,6 @@ enum {
     ECE = 5
 }; /* ECE: the first of the calibration errors */
 
-/* The metrics of one source, as if it were a confidence. confidence [n] in [0, 1]. */
-static int measure_source(const double *confidence, const uint8_t *wrong, size_t n, double *out,
-                          struct plumb_error *e)
-{
-    static const char *const all[] = {"all"};
-    struct scores s = {.kind = SCORES_CONFIDENCE, .n = n, .k = 1, .groups = all, .n_groups = 1};
-    struct sample sample = {0};
-    struct measurement m = {0};
-    struct measure_options how = measure_options_default();
-    const struct sample_options as_is = sample_options_default();
-    double *values = mem_array(n, sizeof *values);
-    s.values = values;
-    s.correct = mem_array(n, sizeof *s.correct);
-    s.options = mem_array(n, sizeof *s.options);
-    s.group = mem_zalloc(n, sizeof *s.group);
-    int status =
-        values && s.correct && s.options && s.group ? PLUMB_OK : error_memory(e, "the confidences");
-    for (size_t i = 0; status == PLUMB_OK && i < n; i++) {
-        values[i] = confidence[i];
-        s.correct[i] = (int8_t)!wrong[i];
-        s.options[i] = 1;
-    }
-    how.draws = 0;
-    how.only = keys;
-    if (status == PLUMB_OK)
-        status = sample_create(&s, &as_is, &sample, e);
-    if (status == PLUMB_OK)
-        status = measure(&sample, &how, &m, e);
-    for (int k = 0; status == PLUMB_OK && k < KEYS; k++) {
-        const struct measured *v = measurement_find(&m, keys[k]);
-        out[k] = v ? v->value : NAN;
-    }
-    measurement_free(&m);
-    sample_free(&sample);
-    mem_free(values);
-    mem_free(s.correct);
-    mem_free(s.options);
-    mem_free(s.group);
-    return status;
-}
-
 /* ---- sources ---- */
 
 /* One line of the comparison. */
@@ -215,32 +174,32 @@ static int measure_row(const struct comparison_job *j, struct source_row *row,
                        struct plumb_error *e)
 {
     double *c = mem_array(j->rows.n, sizeof *c);
-    uint8_t *wrong = mem_array(j->rows.n, sizeof *wrong);
-    size_t right = 0;
-    int status = c && wrong ? PLUMB_OK : error_memory(e, "the sources");
+    uint8_t *right = mem_array(j->rows.n, sizeof *right);
+    size_t rights = 0;
+    int status = c && right ? PLUMB_OK : error_memory(e, "the sources");
     row->is_scaled = true;
     for (size_t i = 0; status == PLUMB_OK && i < j->rows.n; i++) {
         const double v = row->confidence[i];
         if (isnan(v))
             continue;
         c[row->n] = v;
-        wrong[row->n] = row->right[i] == 0;
-        right += row->right[i] == 1;
+        right[row->n] = row->right[i] == 1;
+        rights += row->right[i] == 1;
         row->n++;
         row->is_scaled &= v >= 0 && v <= 1;
     }
     for (int k = 0; k < KEYS; k++)
         row->value[k] = (double)NAN;
-    if (status == PLUMB_OK && right > 0 && right < row->n) {
+    if (status == PLUMB_OK && rights > 0 && rights < row->n) {
         if (!row->is_scaled)
             status = to_ranks(c, row->n, e);
         if (status == PLUMB_OK)
-            status = measure_source(c, wrong, row->n, row->value, e);
+            status = measure_confidences(c, right, row->n, keys, row->value, e);
         for (int k = ECE; k < KEYS && !row->is_scaled; k++)
             row->value[k] = (double)NAN;
     }
     mem_free(c);
-    mem_free(wrong);
+    mem_free(right);
     return status;
 }
 

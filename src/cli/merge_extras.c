@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "cli/output.h"
 
 int sampling_prompts(const char *path, size_t limit, struct prompt_list *list,
                      struct frontier_prompt **views, struct frontier_sampling *s,
@@ -56,7 +55,7 @@ static const enum frontier_diversity_metric shown[] = {FRONTIER_DISTINCT_1, FRON
                                                        FRONTIER_SELF_BLEU, FRONTIER_JACCARD,
                                                        FRONTIER_TOKENS};
 
-static void value_cell(struct table *t, const struct frontier_value *v)
+void sweep_value_cell(struct table *t, const struct frontier_value *v)
 {
     if (isnan(v->value))
         table_cell(t, "-");
@@ -79,8 +78,8 @@ bool diversity_print(const struct frontier *f, const struct frontier_diversity *
         table_cell(t, "%s", frontier_diversity_words(shown[k]));
     for (size_t i = 0; i < n; i++) {
         table_cell(t, "%s", f->points[i].name);
-        value_cell(t, &d[i].value[FRONTIER_DISTINCT]);
-        value_cell(t, &d[i].value[FRONTIER_ENTROPY]);
+        sweep_value_cell(t, &d[i].value[FRONTIER_DISTINCT]);
+        sweep_value_cell(t, &d[i].value[FRONTIER_ENTROPY]);
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
             table_cell(t, shown[k] == FRONTIER_TOKENS ? "%.1f" : "%.3f",
                        d[i].value[shown[k]].value);

@@ -5,6 +5,7 @@
 #ifndef CLI_MERGE_EXTRAS_H
 #define CLI_MERGE_EXTRAS_H
 
+#include "cli/output.h"
 #include "cli/prompt_list.h"
 #include "cli/result.h"
 #include "merge/frontier_diversity.h"
@@ -16,6 +17,9 @@ int sampling_prompts(const char *path, size_t limit, struct prompt_list *list,
                      struct plumb_error *e);
 /* "0,0.5,1" into *p [*n], mem_free'd. */
 int react_preferences(const char *text, double **p, size_t *n, struct plumb_error *e);
+
+/* "0.574 [0.549,0.599]"; "-" where there is none. */
+void sweep_value_cell(struct table *t, const struct frontier_value *v);
 
 /* d: [n] of the first n points of f. False: it could not be printed. */
 bool diversity_print(const struct frontier *f, const struct frontier_diversity *d, size_t n,

@@ -30,17 +30,6 @@ struct outcome {
 
 /* ---- what was measured, as a table ---- */
 
-/* "0.574 [0.549,0.599]" */
-static void value_cell(struct table *t, const struct frontier_value *v)
-{
-    if (isnan(v->value))
-        table_cell(t, "-");
-    else if (isnan(v->low))
-        table_cell(t, "%.3f", v->value);
-    else
-        table_cell(t, "%.3f [%.3f,%.3f]", v->value, v->low, v->high);
-}
-
 /* In points of a hundred: "-1.2 [-2.3,-0.1]". */
 static const char *gap_words(const struct frontier_gap *g, char out[64])
 {
@@ -59,8 +48,8 @@ static void gap_cell(struct table *t, const struct frontier_gap *g)
 
 static void side_cells(struct table *t, const struct frontier_side *s)
 {
-    value_cell(t, &s->value[FRONTIER_ACCURACY]);
-    value_cell(t, &s->value[FRONTIER_ECE_10]);
+    sweep_value_cell(t, &s->value[FRONTIER_ACCURACY]);
+    sweep_value_cell(t, &s->value[FRONTIER_ECE_10]);
     table_cell(t, "%.3f", s->value[FRONTIER_SMECE].value);
     table_cell(t, "%.3f", s->value[FRONTIER_NLL].value);
     table_cell(t, "%.3f", s->value[FRONTIER_BRIER].value);

@@ -224,3 +224,42 @@ int measure(const struct sample *s, const struct measure_options *o, struct meas
         measurement_free(out);
     return status;
 }
+
+int measure_confidences(const double *confidence, const uint8_t *right, size_t n,
+                        const char *const *keys, double *value, struct plumb_error *e)
+{
+    static const char *const all[] = {"all"};
+    const struct sample_options as_is = sample_options_default();
+    struct measure_options how = measure_options_default();
+    struct scores s = {.kind = SCORES_CONFIDENCE, .n = n, .k = 1, .groups = all, .n_groups = 1};
+    struct sample sample = {0};
+    struct measurement m = {0};
+    s.values = mem_array(n, sizeof *s.values);
+    s.correct = mem_array(n, sizeof *s.correct);
+    s.options = mem_array(n, sizeof *s.options);
+    s.group = mem_zalloc(n, sizeof *s.group);
+    int status = s.values && s.correct && s.options && s.group ? PLUMB_OK
+                                                               : error_memory(e, "the confidences");
+    for (size_t i = 0; status == PLUMB_OK && i < n; i++) {
+        s.values[i] = confidence[i];
+        s.correct[i] = right[i] != 0;
+        s.options[i] = 1;
+    }
+    how.draws = 0;
+    how.only = keys;
+    if (status == PLUMB_OK)
+        status = sample_create(&s, &as_is, &sample, e);
+    if (status == PLUMB_OK)
+        status = measure(&sample, &how, &m, e);
+    for (int k = 0; status == PLUMB_OK && keys[k]; k++) {
+        const struct measured *v = measurement_find(&m, keys[k]);
+        value[k] = v ? v->value : (double)NAN;
+    }
+    measurement_free(&m);
+    sample_free(&sample);
+    mem_free(s.values);
+    mem_free(s.correct);
+    mem_free(s.options);
+    mem_free(s.group);
+    return status;
+}

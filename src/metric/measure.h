@@ -71,4 +71,9 @@ int measure_compare(const struct sample *a, const struct sample *b, const uint32
                     const struct measure_options *o, struct comparison *out, struct plumb_error *e);
 void comparison_free(struct comparison *c);
 
+/* n confidences of answers in [0, 1] that were right or not: value [i] of the metric keys[i] (null-terminated), NaN where it says
+   nothing of them. No intervals. Errors as measure. */
+int measure_confidences(const double *confidence, const uint8_t *right, size_t n,
+                        const char *const *keys, double *value, struct plumb_error *e);
+
 #endif
