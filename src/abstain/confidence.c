@@ -133,15 +133,6 @@ static int check_sources(const struct confidence_file *f, struct plumb_error *e)
     return PLUMB_OK;
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *value)
-{
-    json_write_key(w, key);
-    if (value)
-        json_write_string(w, value);
-    else
-        json_write_null(w);
-}
-
 /* The members of an object that was kept as text go on in the one that is being written. */
 static int put_members(struct json_writer *w, const char *object, struct plumb_error *e)
 {
@@ -179,19 +170,19 @@ static int put_header(struct json_writer *w, const struct confidence_file *f, st
     json_write_object(w);
     json_write_key(w, magic);
     json_write_integer(w, CONFIDENCE_VERSION);
-    put_text(w, "model", f->model);
-    put_text(w, "model_name", f->model_name);
-    put_text(w, "task", f->task);
-    put_text(w, "task_name", f->task_name);
+    json_write_member_string(w, "model", f->model);
+    json_write_member_string(w, "model_name", f->model_name);
+    json_write_member_string(w, "task", f->task);
+    json_write_member_string(w, "task_name", f->task_name);
     json_write_key(w, "items");
     json_write_integer(w, (int64_t)f->n);
-    put_text(w, "judged", f->judged);
+    json_write_member_string(w, "judged", f->judged);
     json_write_key(w, "sources");
     json_write_array(w);
     for (int s = 0; status == PLUMB_OK && s < f->n_sources; s++) {
         json_write_object(w);
-        put_text(w, "name", f->sources[s].name);
-        put_text(w, "words", f->sources[s].words);
+        json_write_member_string(w, "name", f->sources[s].name);
+        json_write_member_string(w, "words", f->sources[s].words);
         json_write_key(w, "passes");
         json_write_double(w, f->sources[s].passes);
         json_write_key(w, "probability");
@@ -212,8 +203,8 @@ static int put_question(struct json_writer *w, const struct confidence_file *f, 
     char hash[33];
     json_write_object(w);
     hash_hex(f->item[i], hash);
-    put_text(w, "item", hash);
-    put_text(w, "group", f->group[i]);
+    json_write_member_string(w, "item", hash);
+    json_write_member_string(w, "group", f->group[i]);
     json_write_key(w, "right");
     if (f->right[i] < 0)
         json_write_null(w);

@@ -23,63 +23,42 @@ const char *probe_position(const char *score)
 
 /* ---- writing ---- */
 
-static void put_text(struct json_writer *w, const char *key, const char *value)
-{
-    json_write_key(w, key);
-    if (value)
-        json_write_string(w, value);
-    else
-        json_write_null(w);
-}
-
-static void put_number(struct json_writer *w, const char *key, double value)
-{
-    json_write_key(w, key);
-    json_write_double(w, value);
-}
-
-static void put_integer(struct json_writer *w, const char *key, int64_t value)
-{
-    json_write_key(w, key);
-    json_write_integer(w, value);
-}
-
 static void put_auroc(struct json_writer *w, const char *key, const struct auroc *a)
 {
     json_write_key(w, key);
     json_write_object(w);
-    put_number(w, "auroc", a->value);
-    put_number(w, "low", a->low);
-    put_number(w, "high", a->high);
+    json_write_member_double(w, "auroc", a->value);
+    json_write_member_double(w, "low", a->low);
+    json_write_member_double(w, "high", a->high);
     json_write_end(w, '}');
 }
 
 static void put_origin(struct json_writer *w, const struct probe_origin *o)
 {
-    put_text(w, "model_fingerprint", o->model_fingerprint);
-    put_text(w, "model", o->model);
-    put_text(w, "preset", o->preset);
-    put_text(w, "preset_hash", o->preset_hash);
-    put_text(w, "score", o->score);
-    put_text(w, "position", probe_position(o->score));
-    put_text(w, "precision", o->precision);
-    put_text(w, "task", o->task);
-    put_text(w, "task_hash", o->task_hash);
-    put_text(w, "target", o->target);
-    put_text(w, "kept_together", o->key);
+    json_write_member_string(w, "model_fingerprint", o->model_fingerprint);
+    json_write_member_string(w, "model", o->model);
+    json_write_member_string(w, "preset", o->preset);
+    json_write_member_string(w, "preset_hash", o->preset_hash);
+    json_write_member_string(w, "score", o->score);
+    json_write_member_string(w, "position", probe_position(o->score));
+    json_write_member_string(w, "precision", o->precision);
+    json_write_member_string(w, "task", o->task);
+    json_write_member_string(w, "task_hash", o->task_hash);
+    json_write_member_string(w, "target", o->target);
+    json_write_member_string(w, "kept_together", o->key);
     json_write_key(w, "question_alone");
     json_write_bool(w, o->question_alone);
-    put_integer(w, "folds", o->folds);
-    put_integer(w, "seed", (int64_t)o->seed);
+    json_write_member_integer(w, "folds", o->folds);
+    json_write_member_integer(w, "seed", (int64_t)o->seed);
 }
 
 static void put_result(struct json_writer *w, const struct probe_result *r)
 {
-    put_integer(w, "layer", r->probe.layer);
-    put_integer(w, "hidden_size", r->probe.hidden_size);
-    put_integer(w, "features", r->probe.n_plain);
-    put_number(w, "strength", r->probe.strength);
-    put_integer(w, "questions", (int64_t)r->n);
+    json_write_member_integer(w, "layer", r->probe.layer);
+    json_write_member_integer(w, "hidden_size", r->probe.hidden_size);
+    json_write_member_integer(w, "features", r->probe.n_plain);
+    json_write_member_double(w, "strength", r->probe.strength);
+    json_write_member_integer(w, "questions", (int64_t)r->n);
     put_auroc(w, "nested", &r->nested);
     if (r->network)
         put_auroc(w, "nested_network", &r->nested_network);
@@ -94,9 +73,9 @@ static void put_result(struct json_writer *w, const struct probe_result *r)
     json_write_array(w);
     for (int c = 0; c < r->n_candidates; c++) {
         json_write_object(w);
-        put_integer(w, "layer", r->curve[c].layer);
-        put_number(w, "strength", r->curve[c].strength);
-        put_number(w, "loss", r->curve[c].loss);
+        json_write_member_integer(w, "layer", r->curve[c].layer);
+        json_write_member_double(w, "strength", r->curve[c].strength);
+        json_write_member_double(w, "loss", r->curve[c].loss);
         put_auroc(w, "left_out", &r->curve[c].left_out);
         json_write_end(w, '}');
     }
@@ -144,8 +123,8 @@ int probe_file_write(const struct probe_result *result, const struct probe_data 
     struct json_writer json = json_writer_start(&text, 0);
     const size_t n = list_parts(result, data, parts);
     json_write_object(&json);
-    put_integer(&json, "version", PROBE_VERSION);
-    put_text(&json, "program", "plumb " PLUMB_VERSION);
+    json_write_member_integer(&json, "version", PROBE_VERSION);
+    json_write_member_string(&json, "program", "plumb " PLUMB_VERSION);
     put_origin(&json, origin);
     put_result(&json, result);
     json_write_end(&json, '}');

@@ -16,49 +16,33 @@ double threshold_caveat(const struct threshold *t)
 
 /* ---- writing ---- */
 
-static void put_text(struct json_writer *w, const char *key, const char *v)
-{
-    json_write_key(w, key);
-    json_write_string(w, v);
-}
-static void put_number(struct json_writer *w, const char *key, double v)
-{
-    json_write_key(w, key);
-    json_write_double(w, v);
-}
-static void put_count(struct json_writer *w, const char *key, size_t v)
-{
-    json_write_key(w, key);
-    json_write_integer(w, (int64_t)v);
-}
-
 static void put_choice(struct json_writer *w, const struct risk_choice *c)
 {
     json_write_key(w, "found");
     json_write_bool(w, c->found);
-    put_number(w, "threshold", c->threshold); /* null where none was found */
-    put_count(w, "n", c->n);
+    json_write_member_double(w, "threshold", c->threshold); /* null where none was found */
+    json_write_member_integer(w, "n", (int64_t)c->n);
     if (c->found) {
-        put_count(w, "answered", c->answered);
-        put_count(w, "wrong", c->wrong);
-        put_number(w, "p", c->p);
-        put_number(w, "upper", c->upper);
+        json_write_member_integer(w, "answered", (int64_t)c->answered);
+        json_write_member_integer(w, "wrong", (int64_t)c->wrong);
+        json_write_member_double(w, "p", c->p);
+        json_write_member_double(w, "upper", c->upper);
     } else {
-        put_number(w, "smallest_target", c->smallest_target);
-        put_count(w, "labels_needed", c->labels_needed);
+        json_write_member_double(w, "smallest_target", c->smallest_target);
+        json_write_member_integer(w, "labels_needed", (int64_t)c->labels_needed);
     }
 }
 
 static void put_sets(struct json_writer *w, const struct conformal *c)
 {
     json_write_object(w);
-    put_text(w, "score", set_names[c->options.score]);
-    put_number(w, "alpha", c->options.alpha);
+    json_write_member_string(w, "score", set_names[c->options.score]);
+    json_write_member_double(w, "alpha", c->options.alpha);
     json_write_key(w, "by_class");
     json_write_bool(w, c->options.by_class);
-    put_number(w, "lambda", c->options.lambda);
-    put_count(w, "kreg", (size_t)c->options.kreg);
-    put_count(w, "n", c->n);
+    json_write_member_double(w, "lambda", c->options.lambda);
+    json_write_member_integer(w, "kreg", (int64_t)c->options.kreg);
+    json_write_member_integer(w, "n", (int64_t)c->n);
     json_write_key(w, "qhat"); /* null: every option */
     json_write_array(w);
     for (int j = 0; j < c->k; j++)
@@ -75,20 +59,20 @@ void threshold_write(const struct threshold *t, struct json_writer *w)
     risk_words(&t->choice, &o, words, sizeof words);
     json_write_array(w);
     json_write_object(w);
-    put_text(w, "method", risk_method_name(t->method));
-    put_number(w, "target_error", t->target_error);
-    put_number(w, "delta", t->delta);
-    put_number(w, "split_grid", t->split_grid);
-    put_count(w, "seed", t->seed);
-    put_text(w, "words", word_table_name(t->words));
+    json_write_member_string(w, "method", risk_method_name(t->method));
+    json_write_member_double(w, "target_error", t->target_error);
+    json_write_member_double(w, "delta", t->delta);
+    json_write_member_double(w, "split_grid", t->split_grid);
+    json_write_member_integer(w, "seed", (int64_t)t->seed);
+    json_write_member_string(w, "words", word_table_name(t->words));
     if (*t->source)
-        put_text(w, "source", t->source);
+        json_write_member_string(w, "source", t->source);
     put_choice(w, &t->choice);
-    put_text(w, "guarantee", words);
+    json_write_member_string(w, "guarantee", words);
     if (t->caveat_error > 0) {
         json_write_key(w, "caveat");
         json_write_object(w);
-        put_number(w, "target_error", t->caveat_error);
+        json_write_member_double(w, "target_error", t->caveat_error);
         put_choice(w, &t->caveat);
         json_write_end(w, '}');
     }

@@ -11,27 +11,6 @@
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_write_key(w, key);
-    if (text)
-        json_write_string(w, text);
-    else
-        json_write_null(w);
-}
-
-static void put_number(struct json_writer *w, const char *key, double x)
-{
-    json_write_key(w, key);
-    json_write_double(w, x); /* NaN: null */
-}
-
-static void put_integer(struct json_writer *w, const char *key, int64_t x)
-{
-    json_write_key(w, key);
-    json_write_integer(w, x);
-}
-
 static void put_right(struct json_writer *w, int right)
 {
     json_write_key(w, "right");
@@ -53,21 +32,21 @@ static void put_texts(struct json_writer *w, const char *key, const char *const 
 static void put_sample(struct json_writer *w, const struct sampled_answer *a)
 {
     json_write_object(w);
-    put_text(w, "text", a->text);
-    put_number(w, "mean_logprob", a->mean_logprob);
-    put_integer(w, "tokens", (int64_t)a->tokens);
-    put_integer(w, "same", a->same);
-    put_integer(w, "cluster", a->cluster);
+    json_write_member_string(w, "text", a->text);
+    json_write_member_double(w, "mean_logprob", a->mean_logprob);
+    json_write_member_integer(w, "tokens", (int64_t)a->tokens);
+    json_write_member_integer(w, "same", a->same);
+    json_write_member_integer(w, "cluster", a->cluster);
     put_right(w, a->right);
     json_write_end(w, '}');
 }
 
 static void put_question(struct json_writer *w, const struct free_question *q)
 {
-    put_text(w, "id", q->id);
-    put_text(w, "question", q->text);
+    json_write_member_string(w, "id", q->id);
+    json_write_member_string(w, "question", q->text);
     if (*q->context)
-        put_text(w, "context", q->context);
+        json_write_member_string(w, "context", q->context);
     if (q->n_options > 0)
         put_texts(w, "choices", q->options, q->n_options);
     put_texts(w, "answers", q->answers, q->n_answers);
@@ -75,14 +54,14 @@ static void put_question(struct json_writer *w, const struct free_question *q)
 
 static void put_answers(struct json_writer *w, const struct sampled *x)
 {
-    put_text(w, "answer", x->given.text);
+    json_write_member_string(w, "answer", x->given.text);
     if (x->q->n_options > 0) {
         const char letter[2] = {(char)('A' + x->given.letter), '\0'};
-        put_text(w, "letter", x->given.letter >= 0 ? letter : NULL);
+        json_write_member_string(w, "letter", x->given.letter >= 0 ? letter : NULL);
     }
-    put_number(w, "mean_logprob", x->given.mean_logprob);
-    put_number(w, "mean_entropy", x->given.mean_entropy);
-    put_integer(w, "tokens", (int64_t)x->given.tokens);
+    json_write_member_double(w, "mean_logprob", x->given.mean_logprob);
+    json_write_member_double(w, "mean_entropy", x->given.mean_entropy);
+    json_write_member_integer(w, "tokens", (int64_t)x->given.tokens);
     if (x->n == 0)
         return;
     json_write_key(w, "samples");
@@ -90,9 +69,9 @@ static void put_answers(struct json_writer *w, const struct sampled *x)
     for (size_t i = 0; i < x->n; i++)
         put_sample(w, &x->drawn[i]);
     json_write_end(w, ']');
-    put_integer(w, "invalid", (int64_t)x->consistency.invalid);
-    put_integer(w, "distinct", (int64_t)x->consistency.distinct);
-    put_integer(w, "clusters", x->n_clusters);
+    json_write_member_integer(w, "invalid", (int64_t)x->consistency.invalid);
+    json_write_member_integer(w, "distinct", (int64_t)x->consistency.distinct);
+    json_write_member_integer(w, "clusters", x->n_clusters);
 }
 
 void answers_line_write(const struct sampled *x, const bool *wanted, struct buffer *out)
@@ -101,20 +80,20 @@ void answers_line_write(const struct sampled *x, const bool *wanted, struct buff
     char item[33];
     hash_hex(x->q->hash, item);
     json_write_object(&w);
-    put_text(&w, "item", item);
-    put_text(&w, "group", x->q->group);
+    json_write_member_string(&w, "item", item);
+    json_write_member_string(&w, "group", x->q->group);
     put_right(&w, x->given.right);
     json_write_key(&w, "confidence");
     json_write_object(&w);
     for (int s = 0; s < ANSWER_SOURCES; s++)
         if (wanted[s])
-            put_number(&w, answer_source(s)->name, answer_source_value(s, x));
+            json_write_member_double(&w, answer_source(s)->name, answer_source_value(s, x));
     json_write_end(&w, '}');
     json_write_key(&w, "passes");
     json_write_object(&w);
     for (int s = 0; s < ANSWER_SOURCES; s++)
         if (wanted[s])
-            put_number(&w, answer_source(s)->name, answer_source_passes(s, x));
+            json_write_member_double(&w, answer_source(s)->name, answer_source_passes(s, x));
     json_write_end(&w, '}');
     put_question(&w, x->q);
     put_answers(&w, x);

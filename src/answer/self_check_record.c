@@ -310,12 +310,6 @@ static double mass_of(const struct self_check_result *x, enum self_check s)
     return exp(x->log_true) + exp(x->log_false);
 }
 
-static void put_number(struct json_writer *w, const char *key, double v)
-{
-    json_write_key(w, key);
-    json_write_double(w, v);
-}
-
 static bool one_step(enum self_check s)
 {
     return s == SELF_CHECK_VERBALISED || s == SELF_CHECK_VERBALISED_TOP_K ||
@@ -343,12 +337,12 @@ static int describe(const struct recording *r, enum self_check s, const double *
         json_write_key(&w, "guessed_another");
         json_write_integer(&w, (int64_t)other);
     }
-    put_number(&w, "tokens", mean_of(r, s, prompt_of));
-    put_number(&w, "tokens_run", mean_of(r, s, run_of));
+    json_write_member_double(&w, "tokens", mean_of(r, s, prompt_of));
+    json_write_member_double(&w, "tokens_run", mean_of(r, s, run_of));
     json_write_key(&w, "template");
     json_write_string(&w, r->chat ? "chat" : "plain");
     if (p_true) {
-        put_number(&w, "letter_mass", mean_of(r, s, mass_of));
+        json_write_member_double(&w, "letter_mass", mean_of(r, s, mass_of));
         json_write_key(&w, "layout");
         json_write_string(&w, r->o->wording.layout == P_TRUE_PLAIN ? "plain" : "brainstormed");
         json_write_key(&w, "examples");

@@ -93,5 +93,9 @@ void json_write_float(struct json_writer *w, float v);
 void json_write_bool(struct json_writer *w, bool v);
 void json_write_null(struct json_writer *w);
 void json_write_value(struct json_writer *w, struct json v); /* copies a parsed value */
+/* Key and value of a member; no string (null), and what is no finite number, are written as null. */
+void json_write_member_string(struct json_writer *w, const char *key, const char *s);
+void json_write_member_integer(struct json_writer *w, const char *key, int64_t v);
+void json_write_member_double(struct json_writer *w, const char *key, double v);
 
 #endif

@@ -277,3 +277,24 @@ void json_write_value(struct json_writer *w, struct json v)
         break;
     }
 }
+
+void json_write_member_string(struct json_writer *w, const char *key, const char *s)
+{
+    json_write_key(w, key);
+    if (s)
+        json_write_string(w, s);
+    else
+        json_write_null(w);
+}
+
+void json_write_member_integer(struct json_writer *w, const char *key, int64_t v)
+{
+    json_write_key(w, key);
+    json_write_integer(w, v);
+}
+
+void json_write_member_double(struct json_writer *w, const char *key, double v)
+{
+    json_write_key(w, key);
+    json_write_double(w, v);
+}

@@ -20,17 +20,7 @@ void calibration_time(char out[32])
 /* null where it is not known. */
 static void put_text(struct json_writer *w, const char *key, const char *text)
 {
-    json_write_key(w, key);
-    if (text && *text)
-        json_write_string(w, text);
-    else
-        json_write_null(w);
-}
-
-static void put_count(struct json_writer *w, const char *key, size_t n)
-{
-    json_write_key(w, key);
-    json_write_integer(w, (int64_t)n);
+    json_write_member_string(w, key, text && *text ? text : NULL);
 }
 
 static void put_model(struct json_writer *w, const char *key, const struct pair_model *m)
@@ -51,7 +41,7 @@ static void put_task(struct json_writer *w, const struct pair *p)
     json_write_object(w);
     put_text(w, "name", p->task);
     put_text(w, "hash", p->task_hash);
-    put_count(w, "items", p->n);
+    json_write_member_integer(w, "items", (int64_t)p->n);
     json_write_key(w, "groups");
     json_write_array(w);
     for (int g = 0; g < p->n_groups; g++)
@@ -71,7 +61,7 @@ static void put_options(struct json_writer *w, const struct calibration_source *
         json_write_key(w, "split");
         json_write_double(w, o->split);
     }
-    put_count(w, "seed", o->seed);
+    json_write_member_integer(w, "seed", (int64_t)o->seed);
     json_write_key(w, "by_group");
     json_write_bool(w, o->by_group);
     if (s->result->method == METHOD_DUAL_ALIGN) {
@@ -117,7 +107,7 @@ int calibration_print(const struct calibration_source *s, struct buffer *out, st
                              : "no method was fitted");
     struct json_writer w = json_writer_start(out, 2);
     json_write_object(&w);
-    put_count(&w, "plumb", CALIBRATION_VERSION);
+    json_write_member_integer(&w, "plumb", (int64_t)CALIBRATION_VERSION);
     put_text(&w, "created", s->created);
     put_text(&w, "program", "plumb " PLUMB_VERSION);
     put_model(&w, "base", &s->pair->base_model);

@@ -5,32 +5,14 @@
 
 #include <math.h>
 
-static void put_number(struct json_writer *w, const char *key, double value)
-{
-    json_write_key(w, key);
-    json_write_double(w, value); /* NaN is written as null */
-}
-
-static void put_count(struct json_writer *w, const char *key, size_t n)
-{
-    json_write_key(w, key);
-    json_write_integer(w, (int64_t)n);
-}
-
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_write_key(w, key);
-    json_write_string(w, text);
-}
-
 void calibrator_write(struct json_writer *w, const struct calibrator *c)
 {
     json_write_object(w);
-    put_text(w, "form", calibrator_form_name(c->form));
+    json_write_member_string(w, "form", calibrator_form_name(c->form));
     if (c->k)
-        put_count(w, "options", (size_t)c->k);
+        json_write_member_integer(w, "options", c->k);
     if (c->form == CALIBRATOR_ENSEMBLE)
-        put_number(w, "temperature", c->tau);
+        json_write_member_double(w, "temperature", c->tau);
     json_write_key(w, "values");
     json_write_array(w);
     for (size_t i = 0; i < c->n_parameters; i++)
@@ -43,7 +25,7 @@ void calibrator_write_groups(struct json_writer *w, const struct calibrator *c)
 {
     json_write_object(w);
     for (int g = 0; g < c->n_groups; g++)
-        put_number(w, c->groups[g], c->group_tau[g]);
+        json_write_member_double(w, c->groups[g], c->group_tau[g]);
     json_write_end(w, '}');
 }
 
@@ -85,31 +67,32 @@ static void put_fitted(struct json_writer *w, const struct fit_result *r)
         calibrator_write_groups(w, c);
     }
     if (r->rim != TEMPERATURE_INSIDE)
-        put_text(w, "at_limit", rims[r->rim]);
+        json_write_member_string(w, "at_limit", rims[r->rim]);
     if (r->orders) {
-        put_count(w, "orders", (size_t)r->orders);
+        json_write_member_integer(w, "orders", (int64_t)r->orders);
         if (r->judged)
-            put_count(w, "changed_answers", r->reordered);
+            json_write_member_integer(w, "changed_answers", (int64_t)r->reordered);
     }
 }
 
 static void put_result(struct json_writer *w, const struct fit_result *r)
 {
     json_write_object(w);
-    put_text(w, "name", method_name(r->method));
+    json_write_member_string(w, "name", method_name(r->method));
     if (r->fitted) {
         put_fitted(w, r);
     } else {
         json_write_key(w, "temperature");
         json_write_null(w);
-        put_text(w, "reason", r->reason);
+        json_write_member_string(w, "reason", r->reason);
     }
     json_write_key(w, "labels_used");
     json_write_bool(w, method_uses_labels(r->method));
-    put_count(w, "n_fit", r->n_fit);
-    put_count(w, "n_judged", r->n_judged);
+    json_write_member_integer(w, "n_fit", (int64_t)r->n_fit);
+    json_write_member_integer(w, "n_judged", (int64_t)r->n_judged);
     for (int m = 0; m < FIT_METRICS; m++)
-        put_number(w, fit_metric_key((enum fit_metric)m), r->judged ? r->value[m].value : NAN);
+        json_write_member_double(w, fit_metric_key((enum fit_metric)m),
+                                 r->judged ? r->value[m].value : NAN);
     if (r->judged) {
         json_write_key(w, "ci");
         put_intervals(w, r->value);
@@ -131,9 +114,9 @@ void fit_write_ablation(struct json_writer *w, const struct fit *f, bool with_cu
     for (int l = 0; f->dual.points && l < DUAL_LOSSES; l++) {
         const struct dual_fit *fit = &f->dual.fit[l];
         json_write_object(w);
-        put_text(w, "loss", dual_loss_name((enum dual_loss)l));
-        put_number(w, "temperature", fit->defined ? fit->tau : NAN);
-        put_number(w, "value", fit->defined ? fit->loss : NAN);
+        json_write_member_string(w, "loss", dual_loss_name((enum dual_loss)l));
+        json_write_member_double(w, "temperature", fit->defined ? fit->tau : NAN);
+        json_write_member_double(w, "value", fit->defined ? fit->loss : NAN);
         if (with_curves && fit->defined) {
             json_write_key(w, "curve");
             json_write_array(w);
@@ -150,25 +133,25 @@ void fit_write_diagnostics(struct json_writer *w, const struct fit *f,
                            const struct fit_result *chosen)
 {
     const struct fit_diagnostics *d = &f->diagnostics;
-    put_count(w, "n", d->n);
-    put_count(w, "n_fit", d->n_fit);
-    put_count(w, "n_judged", d->n_judged);
-    put_number(w, "agreement", d->agreement);
-    put_number(w, "base_confidence", d->base_confidence);
-    put_number(w, "post_confidence", d->post_confidence);
-    put_number(w, "divergence", d->divergence);
-    put_number(w, "base_accuracy", d->base_accuracy);
-    put_number(w, "post_accuracy", d->post_accuracy);
-    put_number(w, "base_ece", d->base_ece);
-    put_number(w, "post_ece_before", d->post_ece);
+    json_write_member_integer(w, "n", (int64_t)d->n);
+    json_write_member_integer(w, "n_fit", (int64_t)d->n_fit);
+    json_write_member_integer(w, "n_judged", (int64_t)d->n_judged);
+    json_write_member_double(w, "agreement", d->agreement);
+    json_write_member_double(w, "base_confidence", d->base_confidence);
+    json_write_member_double(w, "post_confidence", d->post_confidence);
+    json_write_member_double(w, "divergence", d->divergence);
+    json_write_member_double(w, "base_accuracy", d->base_accuracy);
+    json_write_member_double(w, "post_accuracy", d->post_accuracy);
+    json_write_member_double(w, "base_ece", d->base_ece);
+    json_write_member_double(w, "post_ece_before", d->post_ece);
     const bool judged = chosen && chosen->judged;
-    put_number(w, "post_ece_after", judged ? chosen->value[FIT_ECE_10].value : NAN);
+    json_write_member_double(w, "post_ece_after", judged ? chosen->value[FIT_ECE_10].value : NAN);
     if (judged) {
         json_write_key(w, "intervals");
         put_intervals(w, chosen->value);
     }
-    put_count(w, "base_ties", d->base_ties);
-    put_count(w, "post_ties", d->post_ties);
+    json_write_member_integer(w, "base_ties", (int64_t)d->base_ties);
+    json_write_member_integer(w, "post_ties", (int64_t)d->post_ties);
     if (f->divergence.layers) {
         json_write_key(w,
                        "peak_layers"); /* how many questions have their peak at layer 1, 2, ... */

@@ -49,11 +49,7 @@ static const char *letter_of(const struct signals *s, size_t i, char out[2])
 
 static void put_text(struct json_writer *w, const char *key, const char *value)
 {
-    json_write_key(w, key);
-    if (value && *value)
-        json_write_string(w, value);
-    else
-        json_write_null(w);
+    json_write_member_string(w, key, value && *value ? value : NULL);
 }
 
 static void put_reason(struct json_writer *w, const struct abstain_options *o,

@@ -89,12 +89,6 @@ static int open_all(char **paths, int n, const struct abstain_options *o, struct
 
 /* ---- the file ---- */
 
-static void put_double(struct json_writer *w, const char *key, double v)
-{
-    json_write_key(w, key);
-    json_write_double(w, v);
-}
-
 static void put_terms(struct json_writer *w, const struct combine_job *j,
                       const struct combination_options *how)
 {
@@ -103,7 +97,7 @@ static void put_terms(struct json_writer *w, const struct combine_job *j,
     json_write_string(w, "logistic");
     json_write_key(w, "cross_validated");
     json_write_bool(w, true);
-    put_double(w, "c", how->c);
+    json_write_member_double(w, "c", how->c);
     json_write_key(w, "folds");
     json_write_integer(w, j->c.folds);
     json_write_key(w, "seed");
@@ -112,7 +106,7 @@ static void put_terms(struct json_writer *w, const struct combine_job *j,
     json_write_string(w, j->c.by_group ? "group" : "question");
     json_write_key(w, "labelled");
     json_write_integer(w, (int64_t)j->c.labelled);
-    put_double(w, "intercept", j->c.bias);
+    json_write_member_double(w, "intercept", j->c.bias);
     json_write_key(w, "coefficients");
     json_write_array(w);
     for (int k = 0; k < j->c.n_terms; k++) {
@@ -123,9 +117,9 @@ static void put_terms(struct json_writer *w, const struct combine_job *j,
         json_write_string(w, s->name);
         json_write_key(w, "of");
         json_write_string(w, t->missing ? "missing" : s->probability ? "logit" : "value");
-        put_double(w, "weight", t->weight);
-        put_double(w, "mean", t->mean);
-        put_double(w, "scale", t->scale);
+        json_write_member_double(w, "weight", t->weight);
+        json_write_member_double(w, "mean", t->mean);
+        json_write_member_double(w, "scale", t->scale);
         json_write_end(w, '}');
     }
     json_write_end(w, ']');

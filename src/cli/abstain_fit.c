@@ -201,12 +201,6 @@ static int choose(const struct abstain_options *o, const struct signals *s, cons
 
 /* ---- the file ---- */
 
-static void put_text(struct json_writer *w, const char *key, const char *value)
-{
-    json_write_key(w, key);
-    json_write_string(w, value);
-}
-
 /* Without a calibration the confidence is as the model gives it: a calibration of temperature 1 says so, and for which model. */
 static void neutral_calibration(const struct trace_header *h, struct buffer *out)
 {
@@ -216,28 +210,29 @@ static void neutral_calibration(const struct trace_header *h, struct buffer *out
     json_write_object(&w);
     json_write_key(&w, "plumb");
     json_write_integer(&w, CALIBRATION_VERSION);
-    put_text(&w, "created", created);
-    put_text(&w, "program", "plumb " PLUMB_VERSION);
+    json_write_member_string(&w, "created", created);
+    json_write_member_string(&w, "program", "plumb " PLUMB_VERSION);
     for (int side = 0; side < 2; side++) {
         json_write_key(&w, side ? "post" : "base");
         json_write_object(&w);
-        put_text(&w, "name", h->model);
-        put_text(&w, "fingerprint", h->model_fingerprint);
-        put_text(&w, "architecture", h->architecture);
-        put_text(&w, "tokenizer_hash", h->tokenizer_hash);
-        put_text(&w, "precision", h->precision);
+        json_write_member_string(&w, "name", h->model);
+        json_write_member_string(&w, "fingerprint", h->model_fingerprint);
+        json_write_member_string(&w, "architecture", h->architecture);
+        json_write_member_string(&w, "tokenizer_hash", h->tokenizer_hash);
+        json_write_member_string(&w, "precision", h->precision);
         json_write_end(&w, '}');
     }
-    put_text(&w, "preset", h->preset);
-    put_text(&w, "preset_hash", h->preset_hash);
-    put_text(&w, "score", trace_score_name(h->score));
+    json_write_member_string(&w, "preset", h->preset);
+    json_write_member_string(&w, "preset_hash", h->preset_hash);
+    json_write_member_string(&w, "score", trace_score_name(h->score));
     json_write_key(&w, "task");
     json_write_object(&w);
-    put_text(&w, "name", h->task);
-    put_text(&w, "hash", h->task_hash);
+    json_write_member_string(&w, "name", h->task);
+    json_write_member_string(&w, "hash", h->task_hash);
     json_write_end(&w, '}');
-    put_text(&w, "method", "vanilla");
-    put_text(&w, "reason", "No calibration was given: the confidence is the model's own.");
+    json_write_member_string(&w, "method", "vanilla");
+    json_write_member_string(&w, "reason",
+                             "No calibration was given: the confidence is the model's own.");
     json_write_key(&w, "temperature");
     json_write_double(&w, 1);
     json_write_end(&w, '}');

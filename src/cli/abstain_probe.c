@@ -212,36 +212,25 @@ static const char *source_words(bool question_alone, bool network)
     return network ? "probe, network" : "probe";
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *value)
-{
-    json_write_key(w, key);
-    json_write_string(w, value);
-}
-
-static void put_integer(struct json_writer *w, const char *key, int64_t value)
-{
-    json_write_key(w, key);
-    json_write_integer(w, value);
-}
-
 static void put_details(struct json_writer *w, const struct probe_origin *origin, int layer,
                         bool network, bool left_out)
 {
     json_write_object(w);
-    put_text(w, "kind", network ? "network" : "logistic");
-    put_integer(w, "layer", layer);
-    put_text(w, "position", probe_position(origin->score));
-    put_text(w, "target", origin->target);
-    put_text(w, "trained_on", origin->task);
-    put_text(w, "kept_together", origin->key);
-    put_integer(w, "folds", origin->folds);
-    put_integer(w, "seed", (int64_t)origin->seed);
+    json_write_member_string(w, "kind", network ? "network" : "logistic");
+    json_write_member_integer(w, "layer", layer);
+    json_write_member_string(w, "position", probe_position(origin->score));
+    json_write_member_string(w, "target", origin->target);
+    json_write_member_string(w, "trained_on", origin->task);
+    json_write_member_string(w, "kept_together", origin->key);
+    json_write_member_integer(w, "folds", origin->folds);
+    json_write_member_integer(w, "seed", (int64_t)origin->seed);
     json_write_key(w, "cross_validated");
     json_write_bool(w, left_out);
-    put_text(w, "questions",
-             left_out ? "each judged by a probe that was chosen and trained without "
-                        "its fold"
-                      : "judged by the stored probe");
+    json_write_member_string(w, "questions",
+                             left_out
+                                 ? "each judged by a probe that was chosen and trained without "
+                                   "its fold"
+                                 : "judged by the stored probe");
     json_write_end(w, '}');
 }
 
